@@ -1,0 +1,1 @@
+"""How work travels from the gateway to the workers."""

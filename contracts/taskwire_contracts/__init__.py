@@ -1,0 +1,1 @@
+"""Task types: loading, checking and building the contracts that declare them."""

@@ -1,0 +1,1 @@
+"""What do we remember? Models, statements, migrations, and the Redis feed. Knows no service."""

@@ -1,0 +1,1 @@
+"""How a request comes in: the gRPC services, their use cases and the keeper."""

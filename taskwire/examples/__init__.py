@@ -1,0 +1,1 @@
+"""The example contracts and, beside them, the handlers that do their work."""

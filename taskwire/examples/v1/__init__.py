@@ -1,0 +1,1 @@
+"""The contract of the example tasks, generated from protos/taskwire/examples/v1."""

@@ -1,0 +1,1 @@
+"""How work gets done: claiming tasks, running their handlers and settling them."""
