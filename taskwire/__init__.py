@@ -1,1 +1,15 @@
-"""What other people's programs import: the decorator, the context, the errors and the client."""
+"""What a program that runs tasks imports from taskwire.
+
+    from taskwire import Retry, TaskContext, errors, task
+
+    @task("acme.images.v1.ImageTasks/MakeThumbnail")
+    def make_thumbnail(request: MakeThumbnailRequest, context: TaskContext) -> MakeThumbnailResponse:
+        ...
+"""
+
+from taskwire import errors
+from taskwire.context import ProgressReport, TaskContext
+from taskwire.errors import Retry
+from taskwire.handler import Isolation, task
+
+__all__ = ["Isolation", "ProgressReport", "Retry", "TaskContext", "errors", "task"]

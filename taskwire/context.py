@@ -1,0 +1,220 @@
+"""What a handler is told about the attempt it runs, and how it answers while it runs.
+
+A context belongs to one attempt. Its methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from taskwire.errors import Cancelled
+
+_LOG = logging.getLogger("taskwire.task")
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReport:
+    """How far a handler says it is: `fraction` 0..1, units (0 = unknown), a short message."""
+
+    fraction: float = 0.0
+    completed: int = 0
+    total: int = 0
+    message: str = ""
+
+
+class StopSignal:
+    """Tells a running attempt to stop, once; the first reason stays."""
+
+    __slots__ = ("_event", "reason")
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    def set(self, reason: str) -> None:
+        """Asks the attempt to stop. `reason` is one word, such as "cancel"."""
+        if not self._event.is_set():
+            self.reason = reason
+            self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the attempt was asked to stop."""
+        return self._event.is_set()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Waits up to `timeout` seconds; whether the attempt was asked to stop."""
+        return self._event.wait(timeout)
+
+
+class TaskContext:
+    """One attempt of one task, as its handler sees it."""
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        type: str,
+        attempt: int,
+        deadline: datetime | None = None,
+        stop: StopSignal | None = None,
+        report: Callable[[ProgressReport], None] | None = None,
+    ) -> None:
+        self._id = id
+        self._type = type
+        self._attempt = attempt
+        self._deadline = deadline
+        self._ends_at = _monotonic_end(deadline)
+        self._stop = stop or StopSignal()
+        self._report = report
+
+    @classmethod
+    def for_test(
+        cls,
+        *,
+        id: str = "01890a5d-ac96-774b-bcce-b302099a8057",
+        type: str = "test.Service/Method",
+        attempt: int = 1,
+        time_remaining: timedelta | None = None,
+    ) -> TestContext:
+        """A context to call a handler with in a test; it remembers progress, can be cancelled."""
+        return TestContext(id=id, type=type, attempt=attempt, time_remaining=time_remaining)
+
+    @property
+    def id(self) -> str:
+        """The task's id, a UUID in text."""
+        return self._id
+
+    @property
+    def type(self) -> str:
+        """The task's type, "package.Service/Method"."""
+        return self._type
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; a handed-back attempt keeps its number."""
+        return self._attempt
+
+    @property
+    def idempotency_token(self) -> str:
+        """The same in every attempt of this task and in no other task: send it along with
+        whatever must happen once."""
+        return self._id
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this attempt times out (aware, UTC); None: never."""
+        return self._deadline
+
+    @property
+    def time_remaining(self) -> timedelta | None:
+        """How long until the deadline, 0 or more; None without a deadline."""
+        if self._ends_at is None:
+            return None
+        return timedelta(seconds=max(0.0, self._ends_at - time.monotonic()))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to stop now: the task was cancelled, timed out, or is not this worker's."""
+        return self._stop.is_set() or self._overdue()
+
+    def wait_cancelled(self, timeout: float | timedelta | None = None) -> bool:
+        """Sleeps up to `timeout` (seconds or timedelta), less when told to stop; `cancelled`."""
+        seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        if self._ends_at is not None:
+            left = max(0.0, self._ends_at - time.monotonic())
+            seconds = left if seconds is None else min(seconds, left)
+        self._stop.wait(seconds)
+        return self.cancelled
+
+    def raise_if_cancelled(self) -> None:
+        """Raises `taskwire.errors.Cancelled` when it is time to stop; let it pass through."""
+        if self.cancelled:
+            raise Cancelled("The task was told to stop.")
+
+    def progress(
+        self,
+        *,
+        fraction: float | None = None,
+        completed: int = 0,
+        total: int = 0,
+        message: str = "",
+    ) -> None:
+        """Tells watchers how far the task is; cheap, may be called as often as one likes.
+
+        Without `fraction` it is `completed / total`. Watchers see at most 4 reports a second.
+
+        Raises:
+            ValueError: `fraction` is not within 0..1, or a number of units is negative.
+        """
+        report = _checked_report(fraction, completed, total, message)
+        if self._report is not None:
+            self._report(report)
+
+    @property
+    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose records carry task_id, task_type and attempt."""
+        return _TaskLogger(
+            _LOG, {"task_id": self._id, "task_type": self._type, "attempt": self._attempt}
+        )
+
+    def _overdue(self) -> bool:
+        return self._ends_at is not None and time.monotonic() >= self._ends_at
+
+
+class TestContext(TaskContext):
+    """The context that `TaskContext.for_test` makes."""
+
+    # Without this pytest takes the class for a collection of tests.
+    __test__ = False
+
+    def __init__(
+        self, *, id: str, type: str, attempt: int, time_remaining: timedelta | None
+    ) -> None:
+        self.progress_reports: list[ProgressReport] = []
+        deadline = None if time_remaining is None else datetime.now(UTC) + time_remaining
+        super().__init__(
+            id=id,
+            type=type,
+            attempt=attempt,
+            deadline=deadline,
+            report=self.progress_reports.append,
+        )
+
+    def cancel(self, reason: str = "cancel") -> None:
+        """Makes `cancelled` true and ends `wait_cancelled`, as a cancel from outside does."""
+        self._stop.set(reason)
+
+
+class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
+    """Binds the task to every record and keeps what the call itself gave in `extra`."""
+
+    # The standard library types these as Any: a record's extra fields can be anything.
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        bound: Mapping[str, object] = self.extra or {}
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **bound}
+        return msg, kwargs
+
+
+def _monotonic_end(deadline: datetime | None) -> float | None:
+    # Counted on the monotonic clock from here on: a clock step must not end a handler.
+    return None if deadline is None else time.monotonic() + deadline.timestamp() - time.time()
+
+
+def _checked_report(
+    fraction: float | None, completed: int, total: int, message: str
+) -> ProgressReport:
+    if completed < 0 or total < 0:
+        raise ValueError("completed and total must be 0 or more")
+    if fraction is None:
+        fraction = min(1.0, completed / total) if total else 0.0
+    if not 0.0 <= fraction <= 1.0:
+        raise ValueError(f"fraction must be within 0..1, not {fraction}")
+    return ProgressReport(float(fraction), int(completed), int(total), message)
