@@ -1,0 +1,1 @@
+"""What is true about a task: states, options, retries, errors. No I/O, no technology."""

@@ -1,0 +1,148 @@
+"""A task as the rooms hand it to one another: facts, frozen, without any technology.
+
+Times are whole microseconds since 1970 and end in `_us`; ids are 16 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from taskwire_core.failure import Failure
+from taskwire_core.lifecycle import State
+from taskwire_core.options import TaskOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A protobuf message in its wire form: its full name, and its bytes."""
+
+    type_name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """One task to be recorded. `request_id` is None when the caller gave none.
+
+    `request_hash` is 32 bytes over what the caller sent; two submissions with the same
+    request id must have the same one.
+    """
+
+    id: bytes
+    type: str
+    owner: str
+    input: Payload
+    options: TaskOptions
+    create_time_us: int
+    schedule_time_us: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    request_id: str | None = None
+    request_hash: bytes = b""
+    retry_of: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running task says it is. `fraction` is 0..1; 0 units are unknown."""
+
+    fraction: float
+    completed_units: int
+    total_units: int
+    message: str
+    update_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One begun run of a task."""
+
+    number: int
+    worker_id: bytes
+    start_time_us: int
+    end_time_us: int | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task's row, with what the asked-for view adds (None or empty when it was not asked).
+
+    `result` and `failure` belong to the OUTCOME view; `input`, `attempts` and the failure's
+    stack trace to FULL. `not_before_us` is when a SCHEDULED or RETRYING task is due.
+    """
+
+    id: bytes
+    type: str
+    owner: str
+    state: State
+    version: int
+    attempt: int
+    handed_back: int
+    crashes: int
+    solo: bool
+    dispatch: int
+    dispatched: bool
+    options: TaskOptions
+    create_time_us: int
+    schedule_time_us: int
+    not_before_us: int
+    update_time_us: int
+    start_time_us: int | None = None
+    end_time_us: int | None = None
+    delete_time_us: int | None = None
+    start_deadline_us: int | None = None
+    total_deadline_us: int | None = None
+    run_deadline_us: int | None = None
+    worker_id: bytes | None = None
+    cancel_requested: bool = False
+    cancel_reason: str = ""
+    retry_of: bytes | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    input: Payload | None = None
+    result: Payload | None = None
+    failure: Failure | None = None
+    progress: Progress | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def queue(self) -> str:
+        """The queue that the task waits in."""
+        return self.options.queue
+
+
+class View(IntEnum):
+    """How much of a task is read; the numbers are those of `taskwire.v1.TaskView`."""
+
+    BASIC = 1
+    OUTCOME = 2
+    FULL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One message to the broker: the task's number `number` dispatch of type `type` on `queue`."""
+
+    task_id: bytes
+    type: str
+    queue: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A doorbell: this task has (at least) this version now, and this state."""
+
+    task_id: bytes
+    version: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRing:
+    """A doorbell that carries a running task's newest progress; it is no version."""
+
+    task_id: bytes
+    attempt: int
+    progress: Progress

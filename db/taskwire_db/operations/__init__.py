@@ -1,0 +1,90 @@
+"""The group operations: each does one thing to many tasks, in one transaction.
+
+Every function here takes a transaction and items, and answers in the items' order. Each state
+change is a compare-and-set built from `taskwire_core.lifecycle`; each writes its event in the
+same transaction.
+"""
+
+from taskwire_db.operations.cancel import CancelRequest, CancelResult, cancel
+from taskwire_db.operations.claim import ClaimRequest, claim
+from taskwire_db.operations.dispatch import (
+    Backlog,
+    mark_dispatched,
+    release_gateway,
+    take_backlog,
+    undispatch,
+)
+from taskwire_db.operations.leases import (
+    GatewayRow,
+    Heartbeat,
+    Leadership,
+    Lease,
+    WorkerRow,
+    delete_gateway,
+    delete_worker,
+    expire_worker,
+    heartbeat,
+    lead,
+    register_gateway,
+    register_worker,
+    renew_gateway,
+)
+from taskwire_db.operations.progress import ProgressRow, save_progress
+from taskwire_db.operations.settle import settle
+from taskwire_db.operations.submit import (
+    Submission,
+    Submitted,
+    SubmitUnit,
+    UnitResult,
+    submit,
+)
+from taskwire_db.operations.sweeps import (
+    Stranded,
+    Sweep,
+    sweep_deadlines,
+    sweep_due,
+    sweep_lost,
+    sweep_orphans,
+    sweep_stranded,
+)
+
+__all__ = [
+    "Backlog",
+    "CancelRequest",
+    "CancelResult",
+    "ClaimRequest",
+    "GatewayRow",
+    "Heartbeat",
+    "Leadership",
+    "Lease",
+    "ProgressRow",
+    "Stranded",
+    "Submission",
+    "SubmitUnit",
+    "Submitted",
+    "Sweep",
+    "UnitResult",
+    "WorkerRow",
+    "cancel",
+    "claim",
+    "delete_gateway",
+    "delete_worker",
+    "expire_worker",
+    "heartbeat",
+    "lead",
+    "mark_dispatched",
+    "register_gateway",
+    "register_worker",
+    "release_gateway",
+    "renew_gateway",
+    "save_progress",
+    "settle",
+    "submit",
+    "sweep_deadlines",
+    "sweep_due",
+    "sweep_lost",
+    "sweep_orphans",
+    "sweep_stranded",
+    "take_backlog",
+    "undispatch",
+]

@@ -1,0 +1,100 @@
+"""Claim: queued tasks become a worker's, with their input, in one statement for the group."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from taskwire_core.lifecycle import Event, State, sources
+from taskwire_core.task import Payload, Task
+
+from taskwire_db.database import Transaction
+from taskwire_db.group import GroupStatement
+from taskwire_db.models import Id, Micros, is_state, task_inputs, tasks, workers
+from taskwire_db.operations.events import Moved, record
+from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """A worker that wants to run a task."""
+
+    task_id: bytes
+    worker_id: bytes
+
+
+_now = sa.bindparam("now", type_=Micros)
+_SOURCES = sources(Event.CLAIM)
+
+
+def _input(column: sa.Column[object]) -> sa.ScalarSelect[object]:
+    return sa.select(column).where(task_inputs.c.task_id == tasks.c.id).scalar_subquery()
+
+
+def _build(v: sa.CTE) -> sa.ClauseElement:
+    alive = (
+        sa.select(sa.literal_column("1"))
+        .where(workers.c.id == v.c.worker_id)
+        .where(workers.c.boot == sa.bindparam("boot", type_=sa.Text()))
+        .where(workers.c.lease_expires > sa.bindparam("lease_now", type_=Micros))
+        .exists()
+    )
+    run_deadline = _now + tasks.c.attempt_timeout
+    return (
+        sa.update(tasks)
+        .values(
+            state=sa.literal_column(str(int(State.RUNNING))),
+            version=tasks.c.version + sa.literal_column("1"),
+            attempt=tasks.c.attempt + sa.literal_column("1"),
+            worker_id=v.c.worker_id,
+            start_time=sa.func.coalesce(tasks.c.start_time, _now),
+            update_time=_now,
+            run_deadline=sa.case(
+                (tasks.c.total_deadline < run_deadline, tasks.c.total_deadline),
+                else_=run_deadline,
+            ),
+        )
+        .where(tasks.c.id == v.c.id)
+        .where(is_state(tasks.c.state, *_SOURCES))
+        .where(tasks.c.not_before <= _now)
+        .where(
+            (tasks.c.attempt > sa.literal_column("0"))
+            | tasks.c.start_deadline.is_(None)
+            | (tasks.c.start_deadline > _now)
+        )
+        .where(tasks.c.total_deadline.is_(None) | (tasks.c.total_deadline > _now))
+        .where(alive)
+        .returning(*TASK_COLUMNS, _input(task_inputs.c.type_name), _input(task_inputs.c.data))
+    )
+
+
+_claim = GroupStatement({"id": Id, "worker_id": Id}, _build)
+
+
+def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None]:
+    """The tasks that are the workers' to run now, with their input; None where they are not.
+
+    A task is claimed when it is QUEUED and due, within its time-outs, and its worker's lease
+    is alive. The same task asked for twice in a group is given to the first.
+    """
+    rows = _claim.run(
+        tx.connection,
+        [(request.task_id, request.worker_id) for request in requests],
+        now=tx.now_us,
+        boot=tx.clock.boot,
+        lease_now=tx.lease_us,
+    )
+    claimed: dict[bytes, Task] = {}
+    for task, row in zip(read_tasks(tx.database, tx.connection, rows), rows, strict=True):
+        data = Payload(row[WIDTH], bytes(row[WIDTH + 1]))
+        claimed[task.id] = dataclasses.replace(task, input=data)
+    record(
+        tx,
+        [
+            Moved(task, State.QUEUED, Event.CLAIM, attempt_worker=task.worker_id)
+            for task in claimed.values()
+        ],
+    )
+    return [claimed.pop(request.task_id, None) for request in requests]

@@ -1,0 +1,53 @@
+"""A task's history: one event for every transition, appended in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from taskwire_core.failure import Failure
+from taskwire_core.lifecycle import Event, State
+from taskwire_core.task import Task
+
+from taskwire_db import codec
+from taskwire_db.database import Transaction
+from taskwire_db.group import RowInsert
+from taskwire_db.models import task_events
+
+_insert = RowInsert(task_events)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A transition that a compare-and-set has made: `task` is as it is now."""
+
+    task: Task
+    source: State | None
+    event: Event
+    attempt_worker: bytes | None = None
+    actor: str | None = None
+    message: str | None = None
+    failure: Failure | None = None
+
+
+def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
+    """Append the events of `moves`, count them, and remember the tasks for their doorbells."""
+    rows = []
+    for move in moves:
+        task = move.task
+        transaction.moved(task, move.source)
+        rows.append(
+            (
+                task.id,
+                task.version,
+                int(task.state),
+                task.attempt,
+                move.event.value,
+                task.update_time_us,
+                move.attempt_worker,
+                move.actor,
+                move.message or None,
+                codec.encode_failure(move.failure),
+            )
+        )
+    _insert.run(transaction.connection, rows)

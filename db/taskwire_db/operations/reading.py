@@ -1,0 +1,144 @@
+"""Reading tasks by id, in the views that the contract names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from taskwire_core.lifecycle import Event, State
+from taskwire_core.task import Attempt, Payload, Progress, Task, View
+
+from taskwire_db import codec
+from taskwire_db.database import Database
+from taskwire_db.group import AnyRow, GroupStatement
+from taskwire_db.models import (
+    Id,
+    task_events,
+    task_inputs,
+    task_outcomes,
+    task_progress,
+    tasks,
+)
+from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
+
+MAX_ATTEMPTS_SHOWN = 20
+
+_basic = GroupStatement(
+    {"id": Id},
+    lambda v: sa.select(*TASK_COLUMNS).join_from(v, tasks, tasks.c.id == v.c.id),
+)
+
+_outcome = GroupStatement(
+    {"id": Id},
+    lambda v: (
+        sa.select(
+            *TASK_COLUMNS,
+            task_outcomes.c.type_name,
+            task_outcomes.c.data,
+            task_outcomes.c.failure,
+            task_progress.c.attempt,
+            task_progress.c.fraction,
+            task_progress.c.completed_units,
+            task_progress.c.total_units,
+            task_progress.c.message,
+            task_progress.c.update_time,
+        )
+        .join_from(v, tasks, tasks.c.id == v.c.id)
+        .outerjoin(task_outcomes, task_outcomes.c.task_id == tasks.c.id)
+        .outerjoin(task_progress, task_progress.c.task_id == tasks.c.id)
+    ),
+)
+
+_inputs = GroupStatement(
+    {"id": Id},
+    lambda v: sa.select(
+        task_inputs.c.task_id, task_inputs.c.type_name, task_inputs.c.data
+    ).join_from(v, task_inputs, task_inputs.c.task_id == v.c.id),
+)
+
+_events = GroupStatement(
+    {"id": Id},
+    lambda v: (
+        sa.select(
+            task_events.c.task_id,
+            task_events.c.event,
+            task_events.c.state,
+            task_events.c.attempt,
+            task_events.c.event_time,
+            task_events.c.worker_id,
+            task_events.c.failure,
+        )
+        .join_from(v, task_events, task_events.c.task_id == v.c.id)
+        .order_by(task_events.c.task_id, task_events.c.version)
+    ),
+)
+
+
+def tasks_by_id(
+    database: Database,
+    connection: sa.Connection,
+    ids: Sequence[bytes],
+    view: View = View.OUTCOME,
+) -> dict[bytes, Task]:
+    """The tasks among `ids` that exist, by id."""
+    if not ids:
+        return {}
+    keys = [(task_id,) for task_id in ids]
+    if view == View.BASIC:
+        found = read_tasks(database, connection, _basic.run(connection, keys))
+        return {task.id: task for task in found}
+    rows = _outcome.run(connection, keys)
+    found = [
+        _with_outcome(task, row)
+        for task, row in zip(read_tasks(database, connection, rows), rows, strict=True)
+    ]
+    if view == View.FULL:
+        found = _with_history(connection, found)
+    return {task.id: task for task in found}
+
+
+def _with_outcome(task: Task, row: AnyRow) -> Task:
+    type_name, data, failure, attempt, *progress = row[WIDTH:]
+    changes: dict[str, Any] = {}
+    if data is not None:
+        changes["result"] = Payload(type_name, bytes(data))
+    if failure is not None:
+        changes["failure"] = codec.decode_failure(failure)
+    if attempt is not None:
+        changes["progress"] = Progress(*progress)
+    return dataclasses.replace(task, **changes) if changes else task
+
+
+def _with_history(connection: sa.Connection, found: Iterable[Task]) -> list[Task]:
+    tasks_found = list(found)
+    keys = [(task.id,) for task in tasks_found]
+    if not keys:
+        return []
+    inputs = {
+        bytes(row[0]): Payload(row[1], bytes(row[2])) for row in _inputs.run(connection, keys)
+    }
+    histories: dict[bytes, list[AnyRow]] = defaultdict(list)
+    for row in _events.run(connection, keys):
+        histories[bytes(row[0])].append(row)
+    return [
+        dataclasses.replace(
+            task, input=inputs.get(task.id), attempts=attempts_of(histories[task.id])
+        )
+        for task in tasks_found
+    ]
+
+
+def attempts_of(history: Sequence[AnyRow]) -> tuple[Attempt, ...]:
+    """The last attempts that a task's events tell of, oldest first."""
+    attempts: list[Attempt] = []
+    for _, event, state, number, at, worker_id, failure in history:
+        if event == Event.CLAIM:
+            attempts.append(Attempt(number, bytes(worker_id or b""), at))
+        elif attempts and attempts[-1].end_time_us is None and state != State.CANCELLING:
+            attempts[-1] = dataclasses.replace(
+                attempts[-1], end_time_us=at, failure=codec.decode_failure(failure)
+            )
+    return tuple(attempts[-MAX_ATTEMPTS_SHOWN:])

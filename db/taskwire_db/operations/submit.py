@@ -1,0 +1,241 @@
+"""Submit: record new tasks, once per request id.
+
+A unit is what one call submits: all of it is recorded or nothing. The request ids are
+claimed first, by an INSERT that ignores those that exist: whoever inserted wins, and the
+losers are answered with the winner's task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from taskwire_core.lifecycle import Event, State
+from taskwire_core.task import NewTask, Task
+
+from taskwire_db.database import Transaction
+from taskwire_db.group import Columns, GroupStatement, RowInsert, insert_for
+from taskwire_db.models import Id, task_inputs, task_labels, task_requests, tasks
+from taskwire_db.operations.events import Moved, record
+from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.rows import new_task, task_row
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One task to record. `gateway_id` is the gateway that will publish it itself; None leaves
+    it to the dispatcher."""
+
+    task: NewTask
+    gateway_id: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitUnit:
+    """Submissions that are recorded together or not at all."""
+
+    submissions: tuple[Submission, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A recorded task; `created` is False when its request id had made it before."""
+
+    task: Task
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    """The tasks of a unit in its order; or, when `reused` is not empty, nothing was recorded.
+
+    `reused` are the positions whose request id had been used with other content.
+    """
+
+    submitted: tuple[Submitted, ...]
+    reused: tuple[int, ...] = ()
+
+
+class _ApartError(Exception):
+    """Two units of a group depend on one another: each must run in its own transaction."""
+
+
+_insert_tasks = RowInsert(tasks)
+_insert_inputs = RowInsert(task_inputs)
+_insert_labels = RowInsert(task_labels)
+
+_REQUEST: Columns = {
+    "owner": sa.Text(),
+    "request_id": sa.Text(),
+    "task_id": Id,
+    "request_hash": sa.LargeBinary(),
+}
+
+
+def _insert_requests(dialect: sa.Dialect) -> GroupStatement:
+    def build(v: sa.CTE) -> sa.ClauseElement:
+        chosen = sa.select(v.c.owner, v.c.request_id, v.c.task_id, v.c.request_hash).where(
+            v.c.task_id.is_not(None)
+        )
+        statement: Any = insert_for(dialect, task_requests).from_select(list(_REQUEST), chosen)
+        statement = statement.on_conflict_do_nothing()
+        return statement.returning(task_requests.c.task_id)  # type: ignore[no-any-return]  # is one
+
+    return GroupStatement(_REQUEST, build)
+
+
+_requests_by_dialect: dict[str, GroupStatement] = {}
+
+_find_requests = GroupStatement(
+    {"owner": sa.Text(), "request_id": sa.Text()},
+    lambda v: sa.select(
+        task_requests.c.owner,
+        task_requests.c.request_id,
+        task_requests.c.task_id,
+        task_requests.c.request_hash,
+    ).join_from(
+        v,
+        task_requests,
+        (task_requests.c.owner == v.c.owner) & (task_requests.c.request_id == v.c.request_id),
+    ),
+)
+
+_drop_requests = GroupStatement(
+    {"task_id": Id, "owner": sa.Text(), "request_id": sa.Text()},
+    lambda v: sa.delete(task_requests).where(
+        sa.tuple_(task_requests.c.owner, task_requests.c.request_id).in_(
+            sa.select(v.c.owner, v.c.request_id).where(v.c.task_id.is_not(None))
+        )
+    ),
+)
+
+
+def submit(tx: Transaction, units: Sequence[SubmitUnit]) -> list[UnitResult | BaseException]:
+    """Record every unit whose request ids allow it."""
+    named = [s.task for u in units for s in u.submissions if s.task.request_id is not None]
+    existing, won = _claim(tx, named)
+    results: list[UnitResult | BaseException | None] = []
+    accepted: list[Submission] = []
+    dropped: list[NewTask] = []
+    for unit in units:
+        reused = tuple(_reused(unit, existing))
+        if reused:
+            dropped.extend(s.task for s in unit.submissions if s.task.id in won)
+            results.append(UnitResult((), reused))
+        else:
+            accepted.extend(s for s in unit.submissions if _is_new(s.task, existing))
+            results.append(None)
+    if dropped:
+        _release(tx, dropped, existing, units)
+    created = _record(tx, accepted)
+    found = _existing_tasks(tx, units, existing, created)
+    return [
+        result if result is not None else _answer(unit, existing, created, found)
+        for unit, result in zip(units, results, strict=True)
+    ]
+
+
+_Existing = dict[tuple[str, str], tuple[bytes, bytes]]
+
+
+def _claim(tx: Transaction, named: Sequence[NewTask]) -> tuple[_Existing, set[bytes]]:
+    """Which task each named request belongs to now, and the ids that this group has won."""
+    if not named:
+        return {}, set()
+    name = tx.connection.dialect.name
+    if name not in _requests_by_dialect:
+        _requests_by_dialect[name] = _insert_requests(tx.connection.dialect)
+    rows = [(t.owner, t.request_id, t.id, t.request_hash) for t in named]
+    won = {bytes(r[0]) for r in _requests_by_dialect[name].run(tx.connection, rows)}
+    existing = {(t.owner, t.request_id or ""): (t.id, t.request_hash) for t in named if t.id in won}
+    lost = [(t.owner, t.request_id) for t in named if t.id not in won]
+    if lost:
+        for owner, request_id, task_id, request_hash in _find_requests.run(tx.connection, lost):
+            existing[owner, request_id] = (bytes(task_id), bytes(request_hash))
+    return existing, won
+
+
+def _key(task: NewTask) -> tuple[str, str]:
+    return task.owner, task.request_id or ""
+
+
+def _reused(unit: SubmitUnit, existing: _Existing) -> list[int]:
+    return [
+        position
+        for position, s in enumerate(unit.submissions)
+        if s.task.request_id is not None and existing[_key(s.task)][1] != s.task.request_hash
+    ]
+
+
+def _is_new(task: NewTask, existing: _Existing) -> bool:
+    return task.request_id is None or existing[_key(task)][0] == task.id
+
+
+def _release(
+    tx: Transaction,
+    dropped: Sequence[NewTask],
+    existing: _Existing,
+    units: Sequence[SubmitUnit],
+) -> None:
+    """Give back the request ids of units that are refused whole."""
+    ids = {task.id for task in dropped}
+    for unit in units:
+        for s in unit.submissions:
+            if s.task.request_id is None or s.task.id in ids:
+                continue
+            if existing[_key(s.task)][0] in ids and len(units) > 1:
+                raise _ApartError("a unit of this group depends on one that was refused")
+    _drop_requests.run(tx.connection, [(t.id, t.owner, t.request_id) for t in dropped])
+
+
+def _record(tx: Transaction, accepted: Sequence[Submission]) -> dict[bytes, Task]:
+    made: dict[bytes, Task] = {}
+    rows: list[tuple[object, ...]] = []
+    inputs: list[tuple[object, ...]] = []
+    labels: list[tuple[object, ...]] = []
+    for s in accepted:
+        task = new_task(s.task, tx.now_us)
+        owned = s.gateway_id if task.state == State.QUEUED else None
+        rows.append(task_row(tx, task, gateway_id=owned, request_id=s.task.request_id))
+        inputs.append((task.id, s.task.input.type_name, s.task.input.data))
+        labels.extend((key, value, task.id) for key, value in task.labels.items())
+        made[task.id] = task
+    connection = tx.connection
+    _insert_tasks.run(connection, rows)
+    _insert_inputs.run(connection, inputs)
+    _insert_labels.run(connection, labels)
+    record(tx, [Moved(t, None, Event.SUBMIT, actor=t.owner) for t in made.values()])
+    return made
+
+
+def _existing_tasks(
+    tx: Transaction,
+    units: Sequence[SubmitUnit],
+    existing: _Existing,
+    created: dict[bytes, Task],
+) -> dict[bytes, Task]:
+    wanted = {
+        existing[_key(s.task)][0]
+        for u in units
+        for s in u.submissions
+        if s.task.request_id is not None
+    } - created.keys()
+    return tasks_by_id(tx.database, tx.connection, list(wanted)) if wanted else {}
+
+
+def _answer(
+    unit: SubmitUnit,
+    existing: _Existing,
+    created: dict[bytes, Task],
+    found: dict[bytes, Task],
+) -> UnitResult | BaseException:
+    answers = []
+    for s in unit.submissions:
+        task_id = s.task.id if s.task.request_id is None else existing[_key(s.task)][0]
+        task = created.get(task_id) or found.get(task_id)
+        if task is None:
+            return LookupError("the task of this request id is not in this group any more")
+        answers.append(Submitted(task, created=task_id == s.task.id))
+    return UnitResult(tuple(answers))

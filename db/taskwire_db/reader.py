@@ -1,0 +1,191 @@
+"""The reader: short reads on connections that cannot write, in a few threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from taskwire_core.lifecycle import Event, State, sources
+from taskwire_core.task import Task, View
+
+from taskwire_db.clock import Clock, HostClock
+from taskwire_db.database import Database, translated
+from taskwire_db.group import AnyRow
+from taskwire_db.models import (
+    gateways,
+    is_state,
+    task_counters,
+    task_requests,
+    tasks,
+    workers,
+)
+from taskwire_db.operations.reading import tasks_by_id
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWorker:
+    """A worker whose lease is alive."""
+
+    id: bytes
+    types: frozenset[str]
+    queues: frozenset[str]
+    slots: int
+    held: int
+    draining: bool
+
+
+class Reader:
+    """Reads of one database. Methods are synchronous; `call` runs one in the reader's threads."""
+
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+        self._database = Database(url, clock=clock or HostClock(), writable=False)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taskwire-reader")
+
+    async def call(
+        self,
+        method: Callable[Concatenate[Reader, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """`Reader.method(self, *args)` in a reader thread: `await r.call(Reader.get, ids)`.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: method(self, *args, **kwargs))
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        self._threads.shutdown(wait=True)
+        self._database.close()
+
+    def get(
+        self,
+        ids: Sequence[bytes],
+        view: View = View.OUTCOME,
+        *,
+        owner: str | None = None,
+    ) -> dict[bytes, Task]:
+        """The tasks among `ids` that exist and are `owner`'s (None: anybody's), by id."""
+        with self._database.connect() as connection:
+            found = tasks_by_id(self._database, connection, ids, view)
+        if owner is None:
+            return found
+        return {key: task for key, task in found.items() if task.owner == owner}
+
+    def versions(self, ids: Sequence[bytes]) -> dict[bytes, int]:
+        """The versions of the tasks among `ids` that exist."""
+        statement = sa.select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(list(ids)))
+        return {bytes(row[0]): row[1] for row in self._all(statement)}
+
+    def find_requests(
+        self, owner: str, request_ids: Sequence[str]
+    ) -> dict[str, tuple[bytes, bytes]]:
+        """The task id and request hash of each of `request_ids` that `owner` has used."""
+        statement = sa.select(
+            task_requests.c.request_id,
+            task_requests.c.task_id,
+            task_requests.c.request_hash,
+        ).where(
+            task_requests.c.owner == owner,
+            task_requests.c.request_id.in_(list(request_ids)),
+        )
+        return {row[0]: (bytes(row[1]), bytes(row[2])) for row in self._all(statement)}
+
+    def live_workers(self) -> list[LiveWorker]:
+        """The workers whose lease is alive now."""
+        clock = self._database.clock
+        statement = sa.select(
+            workers.c.id,
+            workers.c.types,
+            workers.c.queues,
+            workers.c.slots,
+            workers.c.held,
+            workers.c.draining,
+        ).where(workers.c.boot == clock.boot, workers.c.lease_expires > clock.lease_us())
+        return [
+            LiveWorker(
+                bytes(row[0]),
+                frozenset(json.loads(row[1])),
+                frozenset(json.loads(row[2])),
+                row[3],
+                row[4],
+                bool(row[5]),
+            )
+            for row in self._all(statement)
+        ]
+
+    def dead_gateways(self) -> list[bytes]:
+        """The gateways whose lease has run out: their unpublished rows want a new publisher."""
+        clock = self._database.clock
+        statement = sa.select(gateways.c.id).where(
+            (gateways.c.boot != clock.boot) | (gateways.c.lease_expires <= clock.lease_us())
+        )
+        return [bytes(row[0]) for row in self._all(statement)]
+
+    def next_due_us(self) -> int | None:
+        """When the next scheduled or retrying task is due, or a waiting one's time-out passes."""
+        due = sa.select(sa.func.min(tasks.c.not_before)).where(
+            is_state(tasks.c.state, *sources(Event.DUE))
+        )
+        waiting = is_state(tasks.c.state, *sources(Event.DEADLINE))
+        start = sa.select(sa.func.min(tasks.c.start_deadline)).where(
+            waiting, tasks.c.start_deadline.is_not(None), tasks.c.attempt == 0
+        )
+        total = sa.select(sa.func.min(tasks.c.total_deadline)).where(
+            waiting, tasks.c.total_deadline.is_not(None)
+        )
+        times = [self._all(statement)[0][0] for statement in (due, start, total)]
+        return min((t for t in times if t is not None), default=None)
+
+    def backlog_queues(self) -> dict[str, frozenset[str]]:
+        """The queues that have rows for the dispatcher, and the types of those rows."""
+        statement = (
+            sa.select(tasks.c.queue, tasks.c.type)
+            .where(is_state(tasks.c.state, State.QUEUED), tasks.c.dispatched_at.is_(None))
+            .where(tasks.c.gateway_id.is_(None))
+            .distinct()
+        )
+        found: dict[str, set[str]] = {}
+        for queue, type_ in self._all(statement):
+            found.setdefault(queue, set()).add(type_)
+        return {queue: frozenset(types) for queue, types in found.items()}
+
+    def dispatched(self) -> dict[str, int]:
+        """How many tasks of each queue are with the broker and claimed by nobody."""
+        statement = (
+            sa.select(tasks.c.queue, sa.func.count())
+            .where(
+                is_state(tasks.c.state, State.QUEUED),
+                tasks.c.dispatched_at.is_not(None),
+            )
+            .group_by(tasks.c.queue)
+        )
+        return {row[0]: row[1] for row in self._all(statement)}
+
+    def counts(self) -> dict[tuple[str, str, str, State], int]:
+        """The maintained counters: (type, queue, owner, state) → how many tasks."""
+        c = task_counters.c
+        statement = sa.select(c.type, c.queue, c.owner, c.state, sa.func.sum(c.count)).group_by(
+            c.type, c.queue, c.owner, c.state
+        )
+        return {
+            (row[0], row[1], row[2], State(row[3])): int(row[4])
+            for row in self._all(statement)
+            if row[4]
+        }
+
+    def _all(self, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
+        with self._database.connect() as connection, translated():
+            return connection.execute(statement).all()

@@ -1,0 +1,137 @@
+"""The schema's revision: upgrade, downgrade, write a new migration, and refuse another one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from taskwire_core.errors import ConfigurationError, StoreUnavailable
+
+from taskwire_db.database import Database, new_deployment
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Bring the schema to `revision`, and name a new database.
+
+    Raises:
+        ConfigurationError: there is no such revision.
+        StoreUnavailable: the database does not answer.
+    """
+    with _alembic(database) as config:
+        command.upgrade(config, revision)
+    if revision == "head":
+        with database.transaction() as transaction:
+            new_deployment(transaction.connection, transaction.now_us)
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """Take the schema back to `revision` ("base" removes every table and all data).
+
+    Raises:
+        ConfigurationError: there is no such revision.
+        StoreUnavailable: the database does not answer.
+    """
+    with _alembic(database) as config:
+        command.downgrade(config, revision)
+
+
+def autogenerate(database: Database, message: str, *, directory: Path | None = None) -> Path:
+    """A new migration file with the difference between the models and `database`.
+
+    `directory` is where it is written (default: the package's own versions).
+    """
+    with _alembic(database) as config:
+        if directory is not None:
+            config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'} {directory}")
+        script = command.revision(
+            config,
+            message,
+            autogenerate=True,
+            version_path=directory and str(directory),
+        )
+    if not isinstance(script, Script):
+        raise ConfigurationError("alembic wrote no migration")
+    return Path(script.path)
+
+
+def current(database: Database) -> str | None:
+    """The revision that the database is at; None when it was never upgraded.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    with database.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """The revision that this version of taskwire works with."""
+    return _scripts().get_current_head() or "base"
+
+
+def check(database: Database) -> None:
+    """Refuse a database that is at another revision.
+
+    Raises:
+        ConfigurationError: it is at another revision, or cannot be reached; one line.
+    """
+    try:
+        found = current(database)
+    except StoreUnavailable as error:
+        where = database.url.render_as_string(hide_password=True)
+        raise ConfigurationError(
+            f"cannot reach the database at {where}: {error};"
+            " check TASKWIRE_DATABASE_URL and that the server runs"
+        ) from error
+    if found == head():
+        return
+    if found is None:
+        raise ConfigurationError(
+            "the database has no taskwire tables yet; run: taskwire db upgrade"
+        )
+    known = {script.revision for script in _scripts().walk_revisions()}
+    advice = (
+        "run: taskwire db upgrade"
+        if found in known
+        else "it was written by a newer taskwire: upgrade this program, or restore a backup"
+    )
+    raise ConfigurationError(
+        f"the database is at revision {found}, this taskwire needs {head()}; {advice}"
+    )
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+@contextlib.contextmanager
+def _alembic(database: Database) -> Iterator[Config]:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    try:
+        with database.connect() as connection:
+            config.attributes["connection"] = connection
+            yield config
+            connection.commit()
+    except Exception as error:
+        if type(error).__module__.startswith("alembic."):
+            raise ConfigurationError(f"{error}; see: taskwire db --help") from error
+        raise
+
+
+def create_all(database: Database) -> None:
+    """Every table straight from the models; for tests that compare them with the migrations."""
+    with database.connect() as connection:
+        from taskwire_db.models import metadata
+
+        metadata.create_all(connection)
+        connection.commit()
+    with database.transaction() as transaction:
+        new_deployment(transaction.connection, transaction.now_us)

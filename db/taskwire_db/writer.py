@@ -1,0 +1,180 @@
+"""The writer: one thread that commits all that is pending whenever the last commit has ended.
+
+There is no timer: the transaction in progress already collects the next group. A caller's
+result arrives after the commit, and so does the announcement of what changed. An item that
+cannot be written fails alone: its group is run again, one transaction per item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.task import Task
+
+from taskwire_db.database import Database, Operation
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Announce = Callable[[Sequence[Task]], None]
+
+MAX_GROUP = 256
+
+
+class _Pending:
+    """One item that waits for its commit, and where its result goes."""
+
+    __slots__ = ("error", "future", "item", "loop", "operation", "result")
+
+    def __init__(
+        self,
+        operation: Operation[Any, Any],
+        item: object,
+        future: Future[Any] | asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        self.operation = operation
+        self.item = item
+        self.future = future
+        self.loop = loop
+        self.result: object = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Group commit for one process. `announce` is told of every task that changed."""
+
+    def __init__(self, database: Database, *, announce: Announce = lambda tasks: None) -> None:
+        self._database = database
+        self._announce = announce
+        self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="taskwire-writer", daemon=True)
+        self._closed = False
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """How many items wait for a transaction to begin."""
+        return self._pending.qsize()
+
+    def run(self, operation: Operation[Item, Result], item: Item) -> Future[Result]:
+        """A future of `operation`'s result for `item`, from any thread.
+
+        Its errors: StoreUnavailable (nothing was written), or the operation's own.
+        """
+        future: Future[Result] = Future()
+        self._put(_Pending(operation, item, future, None))
+        return future
+
+    def call(self, operation: Operation[Item, Result], item: Item) -> asyncio.Future[Result]:
+        """The same on the running event loop; a whole group wakes it up once."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._put(_Pending(operation, item, future, loop))
+        return future
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Commit what is pending and end the thread; later calls get StoreUnavailable."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pending.put(None)
+        self._thread.join(timeout_s)
+
+    def _put(self, pending: _Pending) -> None:
+        if self._closed:
+            raise StoreUnavailable("the writer is closed")
+        self._pending.put(pending)
+
+    def _run(self) -> None:
+        while True:
+            group, last = self._collect()
+            if group:
+                self._commit(group)
+            if last:
+                return
+
+    def _collect(self) -> tuple[list[_Pending], bool]:
+        """All that is pending, at least one item; and whether the writer was closed."""
+        first = self._pending.get()
+        if first is None:
+            return [], True
+        group = [first]
+        while len(group) < MAX_GROUP:
+            try:
+                item = self._pending.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                return group, True
+            group.append(item)
+        # A caller that has gone before its transaction began wants nothing written.
+        return [p for p in group if not p.future.cancelled()], False
+
+    def _commit(self, group: list[_Pending]) -> None:
+        try:
+            self._transact(group)
+        except StoreUnavailable as error:
+            for pending in group:
+                pending.error = error
+        except Exception as error:
+            if len(group) > 1:
+                log.warning("a group of writes failed and is written one by one", exc_info=True)
+                for pending in group:
+                    self._commit([pending])
+                return
+            group[0].error = error
+        _resolve(group)
+
+    def _transact(self, group: list[_Pending]) -> None:
+        by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
+        for pending in group:
+            by_operation[pending.operation].append(pending)
+        with self._database.transaction() as transaction:
+            for operation, some in by_operation.items():
+                results = operation(transaction, [p.item for p in some])
+                for pending, result in zip(some, results, strict=True):
+                    if isinstance(result, BaseException):
+                        pending.error = result
+                    else:
+                        pending.result = result
+        if transaction.changed:
+            self._announce(transaction.changed)
+
+
+def _resolve(group: Sequence[_Pending]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Pending]] = defaultdict(list)
+    for pending in group:
+        if pending.loop is None:
+            _finish(pending)
+        else:
+            by_loop[pending.loop].append(pending)
+    for loop, some in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_finish_all, some)
+        except RuntimeError:
+            # The loop has ended and with it everybody who waited.
+            log.debug("an event loop ended before its writes did")
+
+
+def _finish_all(group: Sequence[_Pending]) -> None:
+    for pending in group:
+        _finish(pending)
+
+
+def _finish(pending: _Pending) -> None:
+    if pending.future.done():
+        return
+    if pending.error is not None:
+        pending.future.set_exception(pending.error)
+    else:
+        pending.future.set_result(pending.result)
