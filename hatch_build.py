@@ -65,7 +65,7 @@ def generate() -> None:
 
 
 def build_image(source: Path, out: Path, *folders: str) -> None:
-    """Compile the .proto files below `source` into one descriptor set, imports and comments included.
+    """Compile the .proto files below `source` into one descriptor set, with imports and comments.
 
     With `folders`, only the files directly in those folders are compiled.
     """
