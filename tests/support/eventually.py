@@ -28,7 +28,9 @@ def eventually(condition: Callable[[], T], *, within: float = 10.0, what: str = 
         time.sleep(_PAUSE_S)
 
 
-async def eventually_async(condition: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
+async def eventually_async(
+    condition: Callable[[], T], *, within: float = 10.0, what: str = ""
+) -> T:
     """The same as `eventually` on a running event loop, which goes on meanwhile."""
     deadline = time.monotonic() + within
     while True:

@@ -1,0 +1,296 @@
+"""The consumer behind every queue: gathers deliveries, claims them in groups, acknowledges.
+
+Dramatiq's consumer thread asks it for messages. What it hands out is claimed in SQL and gone
+from the broker, so Dramatiq's later ack or nack has nothing left to do and cannot hit another
+delivery. It reconnects by itself: an error that reached Dramatiq would cost 3 s.
+
+A delivery is `held` from its arrival to its claim, for at most a second: then it goes back to
+the queue, for workers that have free slots.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from dramatiq import Message
+from dramatiq.broker import Consumer, MessageProxy
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.task import Dispatch
+
+from taskwire_broker.connection import reconnect_pauses
+from taskwire_broker.deliveries import Delivery, DeliverySource, SourceLost
+from taskwire_broker.envelope import BadEnvelope, ForeignDeployment, decode
+from taskwire_broker.ports import Intake
+from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
+from taskwire_broker.topology import broker_queue
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long things may take, in seconds."""
+
+    hold: float = 1.0
+    """An unclaimed delivery is kept at most this long when no slot is free for it."""
+    store: float = 5.0
+    """It is kept this long while the store does not answer."""
+    tick: float = 0.2
+    """The longest wait that serves neither heartbeats nor a drain."""
+
+
+class _Held(NamedTuple):
+    tag: int
+    dispatch: Dispatch
+    arrived: float
+
+
+class ClaimingConsumer(Consumer):
+    """Iterates over claimed messages of one queue; None when there was nothing for a while.
+
+    `claiming` is shared by the consumers of a process, so that `Intake.free` and
+    `Intake.claim` of one cannot interleave with another's and overfill the slots.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: DeliverySource,
+        queue: str,
+        deployment_id: bytes,
+        intake: Intake,
+        claiming: threading.Lock,
+        idle: float,
+        patience: Patience | None = None,
+        max_prefetch: int = MAX_PREFETCH,
+    ) -> None:
+        self._source = source
+        self._queue = queue
+        self._broker_queue = broker_queue(queue, deployment_id)
+        self._deployment_id = deployment_id
+        self._deployment_hex = deployment_id.hex()
+        self._intake = intake
+        self._claiming = claiming
+        self._idle = idle
+        self._patience = patience or Patience()
+        self._prefetch = Prefetch(hold=self._patience.hold, maximum=max_prefetch)
+        self._held: deque[_Held] = deque()
+        self._ready: deque[MessageProxy] = deque()
+        self._open = False
+        self._not_before = 0.0
+        self._pauses = reconnect_pauses()
+        self._store_failed_since: float | None = None
+        # Whoever has this lock may use the source; a drain comes from another thread.
+        self._using_source = threading.Lock()
+        self._ended = threading.Event()
+
+    @property
+    def held(self) -> int:
+        """How many deliveries are here and neither claimed nor given back."""
+        return len(self._held)
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._ready:
+            with self._using_source:
+                self._step()
+            if self._ended.is_set():
+                # The thread that iterates ends when its owner says so; it must not spin.
+                time.sleep(min(self._idle, 0.05))
+        return self._ready.popleft() if self._ready else None
+
+    def ack(self, message: MessageProxy) -> None:
+        """Nothing: the message was acknowledged when it was claimed."""
+
+    def nack(self, message: MessageProxy) -> None:
+        """Nothing: what becomes of a claimed task is decided in SQL."""
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Nothing: a claimed task that was not begun is handed back in SQL."""
+
+    def close(self) -> None:
+        """End within about a second; what is unclaimed goes back to the queue."""
+        self.end(timeout=1.0)
+
+    def end(self, *, timeout: float) -> bool:
+        """Give back what is unclaimed and disconnect, from any thread; whether it was done.
+
+        Messages that are claimed already are still handed out.
+        """
+        self._ended.set()
+        self._source.wake()
+        if not self._using_source.acquire(timeout=max(timeout, 0)):
+            return False
+        try:
+            self._disconnect()
+        finally:
+            self._using_source.release()
+        return True
+
+    # -- one step in the consumer's thread ----------------------------------------------------
+
+    def _step(self) -> None:
+        if self._ended.is_set():
+            self._disconnect()
+            return
+        try:
+            if self._open:
+                self._gather()
+                self._claim()
+                self._give_back_what_waits_too_long()
+            else:
+                self._open_when_there_is_room()
+        except SourceLost as problem:
+            self._lost(problem)
+
+    def _open_when_there_is_room(self) -> None:
+        wait = self._not_before - time.monotonic()
+        if wait > 0:
+            self._ended.wait(min(wait, self._patience.tick))
+            self._source.receive(0)
+            return
+        free = self._intake.free(self._queue)
+        if free <= 0:
+            self._intake.wait_for_slot(self._patience.tick)
+            self._source.receive(0)
+            return
+        self._source.open(self._prefetch.at_least(free))
+        self._open = True
+        self._pauses = reconnect_pauses()
+
+    def _gather(self) -> None:
+        timeout = self._idle
+        if self._held:
+            # Only the lack of a slot or of the store leaves something held.
+            timeout = 0.0
+            if self._store_failed_since is None:
+                self._intake.wait_for_slot(min(self._patience.tick, self._patience.hold / 4))
+            else:
+                self._ended.wait(
+                    min(max(self._not_before - time.monotonic(), 0), self._patience.tick)
+                )
+        deliveries = self._source.receive(timeout)
+        now = time.monotonic()
+        for delivery in deliveries:
+            try:
+                dispatch = decode(
+                    delivery.body, queue=self._queue, deployment_id=self._deployment_id
+                )
+            except BadEnvelope as problem:
+                self._refuse(delivery, problem)
+            else:
+                self._held.append(_Held(delivery.tag, dispatch, now))
+
+    def _refuse(self, delivery: Delivery, problem: BadEnvelope) -> None:
+        """To the dead-letter queue: put back, it would come again at once and for ever."""
+        if isinstance(problem, ForeignDeployment):
+            log.error(
+                "A message of another deployment was in our queue; it is kept as a dead letter."
+                " Give each database its own RabbitMQ vhost",
+                extra={"queue": self._queue},
+            )
+        else:
+            log.warning(
+                "A message that is not ours was refused; it is kept as a dead letter",
+                extra={"queue": self._queue, "problem": str(problem)},
+            )
+        self._source.reject(delivery.tag)
+        self._intake.refused(self._queue, delivery.body, str(problem))
+
+    def _claim(self) -> None:
+        if not self._held or time.monotonic() < self._not_before:
+            return
+        if not self._claiming.acquire(timeout=self._patience.tick):
+            return
+        try:
+            free = self._intake.free(self._queue)
+            group = [self._held[i] for i in range(min(free, len(self._held)))]
+            mine = self._intake.claim([each.dispatch for each in group]) if group else []
+        except StoreUnavailable:
+            self._store_failed()
+            return
+        except Exception:
+            # A defect in the worker must neither end this thread nor lose the messages.
+            log.exception("Claiming failed", extra={"queue": self._queue})
+            self._store_failed()
+            return
+        finally:
+            self._claiming.release()
+        if group:
+            self._claimed(group, mine, free)
+
+    def _claimed(self, group: list[_Held], mine: list[Dispatch], free: int) -> None:
+        self._store_failed_since = None
+        for _ in group:
+            self._held.popleft()
+        # Before the acknowledgement: if that fails the claim stands all the same, and the
+        # copies that the broker delivers again are claimed by nobody.
+        self._ready.extend(map(self._message, mine))
+        self._source.accept_through(group[-1].tag)
+        wider = self._prefetch.claimed(len(group), free=free, now=time.monotonic())
+        if wider and not self._held:
+            self._source.release()
+            self._source.open(self._prefetch.size)
+
+    def _message(self, dispatch: Dispatch) -> MessageProxy:
+        task = str(UUID(bytes=dispatch.task_id))
+        return MessageProxy(
+            Message(
+                queue_name=self._broker_queue,
+                actor_name=dispatch.type,
+                args=(),
+                kwargs={
+                    "deployment": self._deployment_hex,
+                    "task": task,
+                    "dispatch": dispatch.number,
+                },
+                options={},
+                message_id=f"{task}.{dispatch.number}",
+                message_timestamp=0,
+            )
+        )
+
+    # -- what can go wrong --------------------------------------------------------------------
+
+    def _store_failed(self) -> None:
+        now = time.monotonic()
+        if self._store_failed_since is None:
+            self._store_failed_since = now
+            self._pauses = reconnect_pauses()
+        self._not_before = now + next(self._pauses)
+
+    def _give_back_what_waits_too_long(self) -> None:
+        if not self._held:
+            return
+        store_away = self._store_failed_since is not None
+        patience = self._patience.store if store_away else self._patience.hold
+        if time.monotonic() - self._held[0].arrived < patience:
+            return
+        if store_away:
+            # One delivery is enough to find out whether the store is back.
+            self._store_failed_since = None
+            self._not_before = time.monotonic() + self._patience.store / 2
+        self._prefetch.given_back()
+        self._open = False
+        self._held.clear()
+        self._source.release()
+
+    def _lost(self, problem: SourceLost) -> None:
+        log.warning(
+            "Lost the connection to RabbitMQ; connecting again",
+            extra={"queue": self._queue, "problem": str(problem)},
+        )
+        self._disconnect()
+        self._not_before = time.monotonic() + next(self._pauses)
+
+    def _disconnect(self) -> None:
+        """Without a claim nothing that is held is ours; the broker delivers it again."""
+        self._open = False
+        self._held.clear()
+        self._source.close()

@@ -1,0 +1,158 @@
+"""One connection of the publisher with its one channel, from the first byte to the last.
+
+It turns pika's callbacks into calls of its owner, on the owner's event loop. pika publishes
+no types, so its connections, channels and frames are `Any` in this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pika
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.spec import Basic
+
+from taskwire_broker.topology import dead_letter_arguments, dead_letter_queue, queue_arguments
+
+_PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/json")
+
+log = logging.getLogger(__name__)
+
+
+class LinkOwner(Protocol):
+    """Who is told what the broker says."""
+
+    def confirmed(self, tag: int, *, multiple: bool, positive: bool) -> None:
+        """The broker has (`positive`) or refuses the message `tag`, or all up to it."""
+
+    def returned(self, link: PublisherLink, name: str, body: bytes) -> None:
+        """The broker has no queue `name` for this message; its confirm follows."""
+
+    def blocked(self) -> None:
+        """The broker stops reading (memory or disk alarm)."""
+
+    def unblocked(self) -> None:
+        """The broker reads again."""
+
+
+class PublisherLink:
+    """Opens itself when it is made. `declared` holds the queues that it has declared."""
+
+    def __init__(self, publisher: LinkOwner, parameters: pika.URLParameters) -> None:
+        loop = asyncio.get_running_loop()
+        self._publisher = publisher
+        self.closed = asyncio.Event()
+        self._ready: asyncio.Future[bool] = loop.create_future()
+        self._channel: Any = None
+        self.declared: set[str] = set()
+        self.last_tag = 0
+        self._blocked = False
+        self._closing = False
+        self._connection: Any = AsyncioConnection(
+            parameters,
+            on_open_callback=self._open_channel,
+            on_open_error_callback=self._ended,
+            on_close_callback=self._ended,
+            custom_ioloop=loop,
+        )
+
+    async def opened(self) -> bool:
+        """Whether the connection could be opened and confirms are on."""
+        return await self._ready
+
+    @property
+    def usable(self) -> bool:
+        """Whether the broker reads what is sent now."""
+        return not (self._blocked or self._closing)
+
+    def send(self, queue: str, body: bytes) -> None:
+        """Send one persistent message; its delivery tag is `last_tag` then."""
+        self.last_tag += 1
+        try:
+            self._channel.basic_publish("", queue, body, _PERSISTENT, mandatory=True)
+        except AMQPError:
+            # The channel closed a moment ago: the end of the link refuses the message.
+            self._close_connection()
+
+    def declare(self, name: str, then: Callable[[], None]) -> None:
+        """Declare the queue and its dead-letter queue, then call `then`."""
+
+        def declared(_frame: Any) -> None:
+            self.declared.add(name)
+            then()
+
+        try:
+            self._channel.queue_declare(
+                dead_letter_queue(name),
+                durable=True,
+                arguments=dead_letter_arguments(),
+                callback=lambda _frame: None,
+            )
+            self._channel.queue_declare(
+                name, durable=True, arguments=queue_arguments(name), callback=declared
+            )
+        except AMQPError:
+            self._close_connection()
+
+    async def end(self) -> None:
+        """Close the connection if it is open, and wait until it is, but not for long."""
+        self._close_connection()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.closed.wait(), 1)
+
+    def _open_channel(self, connection: Any) -> None:
+        connection.add_on_connection_blocked_callback(self._on_blocked)
+        connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        connection.channel(on_open_callback=self._ask_for_confirms)
+
+    def _ask_for_confirms(self, channel: Any) -> None:
+        self._channel = channel
+        channel.add_on_close_callback(self._channel_closed)
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm, callback=self._on_ready)
+
+    def _on_ready(self, _frame: Any) -> None:
+        if not self._ready.done():
+            self._ready.set_result(True)
+
+    def _on_confirm(self, frame: Any) -> None:
+        method = frame.method
+        self._publisher.confirmed(
+            method.delivery_tag,
+            multiple=method.multiple,
+            positive=isinstance(method, Basic.Ack),
+        )
+
+    def _on_return(self, _channel: Any, method: Any, _properties: Any, body: bytes) -> None:
+        self._publisher.returned(self, method.routing_key, body)
+
+    def _on_blocked(self, _connection: Any, _frame: Any) -> None:
+        self._blocked = True
+        self._publisher.blocked()
+
+    def _on_unblocked(self, _connection: Any, _frame: Any) -> None:
+        self._blocked = False
+        self._publisher.unblocked()
+
+    def _channel_closed(self, _channel: Any, reason: Exception) -> None:
+        # A queue that exists with other arguments (406) comes here too, and its name is in
+        # the text. Publishing goes on with a new connection, at the pace of the reconnects.
+        if isinstance(reason, ChannelClosedByBroker):
+            log.error("RabbitMQ closed the publishing channel", extra={"reason": str(reason)})
+        self._close_connection()
+
+    def _ended(self, _connection: Any, _reason: Any) -> None:
+        if not self._ready.done():
+            self._ready.set_result(False)
+        self._closing = True
+        self.closed.set()
+
+    def _close_connection(self) -> None:
+        self._closing = True
+        if not (self._connection.is_closing or self._connection.is_closed):
+            self._connection.close()
