@@ -82,7 +82,7 @@ def _take(tx: Transaction, request: Backlog) -> list[Dispatch]:
     rows = tx.connection.execute(
         _TAKE,
         {
-            "queue": request.queue,
+            "wanted_queue": request.queue,
             "types": list(request.types),
             "now": tx.now_us,
             "limit": request.limit,
@@ -101,7 +101,7 @@ def _take_statement() -> sa.Update:
     oldest = (
         sa.select(tasks.c.id, tasks.c.priority, tasks.c.owner)
         .where(_queued, tasks.c.dispatched_at.is_(None), tasks.c.gateway_id.is_(None))
-        .where(tasks.c.queue == sa.bindparam("queue", type_=sa.Text()))
+        .where(tasks.c.queue == sa.bindparam("wanted_queue", type_=sa.Text()))
         .where(tasks.c.type.in_(sa.bindparam("types", expanding=True)))
         .where(tasks.c.not_before <= _now)
         .order_by(tasks.c.priority.desc(), tasks.c.id)

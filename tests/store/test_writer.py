@@ -1,0 +1,166 @@
+"""The writer: groups, lone failures, a database that is away, and callers that have gone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.task import Task
+from taskwire_db import database as database_module
+from taskwire_db import operations as ops
+from taskwire_db.database import Database, Transaction
+from taskwire_db.reader import Reader
+from taskwire_db.writer import Writer
+
+from tests.store.steps import new_task, unit, worker
+
+
+@pytest.fixture
+def announced() -> list[Task]:
+    return []
+
+
+@pytest.fixture
+def writer(database: Database, announced: list[Task]) -> Iterator[Writer]:
+    made = Writer(database, announce=announced.extend)
+    yield made
+    made.close()
+
+
+def hold(writer: Writer) -> tuple[threading.Event, threading.Event]:
+    """Keep the writer busy until the second event, so that what follows becomes one group."""
+    begun, release = threading.Event(), threading.Event()
+
+    def block(tx: Transaction, items: Sequence[None]) -> list[None]:
+        begun.set()
+        assert release.wait(10)
+        return [None] * len(items)
+
+    writer.run(block, None)
+    assert begun.wait(10)
+    return begun, release
+
+
+def test_what_is_pending_is_written_in_one_transaction(writer: Writer) -> None:
+    groups: list[int] = []
+
+    def count(tx: Transaction, items: Sequence[int]) -> list[int]:
+        groups.append(len(items))
+        return list(items)
+
+    _, release = hold(writer)
+    futures = [writer.run(count, number) for number in range(10)]
+    release.set()
+    assert [future.result(10) for future in futures] == list(range(10))
+    assert groups == [10]
+
+
+def test_a_bad_item_fails_alone(writer: Writer, reader: Reader) -> None:
+    good, twin = new_task(), new_task()
+    _, release = hold(writer)
+    first = writer.run(ops.submit, unit(good))
+    second = writer.run(ops.submit, unit(twin))
+    duplicate = writer.run(ops.submit, unit(good))
+    release.set()
+    assert first.result(10).submitted[0].task.id == good.id
+    assert second.result(10).submitted[0].task.id == twin.id
+    with pytest.raises(Exception, match="UNIQUE"):
+        duplicate.result(10)
+    assert sum(reader.counts().values()) == 2
+
+
+def test_every_change_is_announced_after_its_commit(
+    writer: Writer, database: Database, announced: list[Task]
+) -> None:
+    made = writer.run(ops.submit, unit(new_task())).result(10).submitted[0].task
+    claimed = writer.run(ops.claim, ops.ClaimRequest(made.id, worker(database))).result(10)
+    assert claimed is not None
+    assert [(task.id, task.version) for task in announced] == [(made.id, 1), (made.id, 2)]
+
+
+def test_a_locked_database_answers_unavailable_and_nothing_is_written(
+    writer: Writer, reader: Reader, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = url.removeprefix("sqlite:///")
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    try:
+        with writer._database.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.execute("PRAGMA busy_timeout=50")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            writer.run(ops.submit, unit(new_task())).result(30)
+    finally:
+        foreign.execute("ROLLBACK")
+        foreign.close()
+    assert writer.run(ops.submit, unit(new_task())).result(30).submitted[0].created
+    assert sum(reader.counts().values()) == 1
+
+
+def test_a_full_disk_answers_unavailable_and_later_writes_succeed(
+    database: Database, reader: Reader
+) -> None:
+    with database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        pages = raw.execute("PRAGMA page_count").fetchone()[0]
+        raw.execute(f"PRAGMA max_page_count={pages + 4}")
+        with pytest.raises(StoreUnavailable, match="full"):
+            for _ in range(200):
+                database.execute(ops.submit, unit(*[new_task() for _ in range(20)]))
+        raw.execute("PRAGMA max_page_count=1000000")
+    before = sum(reader.counts().values())
+    database.execute(ops.submit, unit(new_task()))
+    assert sum(reader.counts().values()) == before + 1
+
+
+def test_a_caller_that_has_gone_before_its_transaction_wants_nothing_written(
+    writer: Writer, reader: Reader
+) -> None:
+    _, release = hold(writer)
+    future = writer.run(ops.submit, unit(new_task()))
+    assert future.cancel()
+    release.set()
+    writer.run(ops.submit, unit(new_task())).result(10)
+    assert sum(reader.counts().values()) == 1
+
+
+async def test_an_event_loop_gets_its_results(writer: Writer) -> None:
+    results = await asyncio.gather(*[writer.call(ops.submit, unit(new_task())) for _ in range(50)])
+    assert len({result.submitted[0].task.id for result in results}) == 50
+
+
+def test_a_closed_writer_has_written_everything_and_takes_no_more(
+    writer: Writer, reader: Reader
+) -> None:
+    futures = [writer.run(ops.submit, unit(new_task())) for _ in range(100)]
+    writer.close()
+    assert all(future.done() for future in futures)
+    assert sum(reader.counts().values()) == 100
+    with pytest.raises(StoreUnavailable):
+        writer.run(ops.submit, unit(new_task()))
+
+
+def test_the_safe_profile_never_checkpoints_by_itself(database: Database) -> None:
+    old = __import__("sqlite3").sqlite_version_info < database_module.FIXED_WAL_RESET
+    with database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        assert raw.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == (0 if old else 1000)
+        assert raw.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_checkpoint_empties_the_log(database: Database, url: str) -> None:
+    from pathlib import Path
+
+    log = Path(url.removeprefix("sqlite:///") + "-wal")
+    database.execute(ops.submit, unit(*[new_task() for _ in range(100)]))
+    assert log.stat().st_size > 0
+    database.checkpoint()
+    assert log.stat().st_size == 0
