@@ -1,10 +1,10 @@
 """What a program that runs tasks imports from taskwire.
 
-    from taskwire import Retry, TaskContext, errors, task
+from taskwire import Retry, TaskContext, errors, task
 
-    @task("acme.images.v1.ImageTasks/MakeThumbnail")
-    def make_thumbnail(request: MakeThumbnailRequest, context: TaskContext) -> MakeThumbnailResponse:
-        ...
+@task("acme.images.v1.ImageTasks/MakeThumbnail")
+def make_thumbnail(request: MakeThumbnailRequest, context: TaskContext) -> MakeThumbnailResponse:
+    ...
 """
 
 from taskwire import errors

@@ -62,14 +62,20 @@ class TaskContext:
         type: str,
         attempt: int,
         deadline: datetime | None = None,
+        ends_at: float | None = None,
         stop: StopSignal | None = None,
         report: Callable[[ProgressReport], None] | None = None,
     ) -> None:
+        """The worker makes contexts; a test calls `for_test`.
+
+        `ends_at` is the deadline on this host's monotonic clock, in seconds: a wall clock that
+        is wrong, or that is set while the handler runs, must not end it.
+        """
         self._id = id
         self._type = type
         self._attempt = attempt
         self._deadline = deadline
-        self._ends_at = _monotonic_end(deadline)
+        self._ends_at = ends_at
         self._stop = stop or StopSignal()
         self._report = report
 
@@ -177,12 +183,16 @@ class TestContext(TaskContext):
         self, *, id: str, type: str, attempt: int, time_remaining: timedelta | None
     ) -> None:
         self.progress_reports: list[ProgressReport] = []
-        deadline = None if time_remaining is None else datetime.now(UTC) + time_remaining
+        deadline = ends_at = None
+        if time_remaining is not None:
+            deadline = datetime.now(UTC) + time_remaining
+            ends_at = time.monotonic() + time_remaining.total_seconds()
         super().__init__(
             id=id,
             type=type,
             attempt=attempt,
             deadline=deadline,
+            ends_at=ends_at,
             report=self.progress_reports.append,
         )
 
@@ -201,11 +211,6 @@ class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
         bound: Mapping[str, object] = self.extra or {}
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **bound}
         return msg, kwargs
-
-
-def _monotonic_end(deadline: datetime | None) -> float | None:
-    # Counted on the monotonic clock from here on: a clock step must not end a handler.
-    return None if deadline is None else time.monotonic() + deadline.timestamp() - time.time()
 
 
 def _checked_report(

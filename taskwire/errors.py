@@ -209,9 +209,7 @@ class Retry(Aborted):
         reason: str = "RETRY_REQUESTED",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(
-            message, reason=reason, metadata=metadata, final=False, retry_delay=delay
-        )
+        super().__init__(message, reason=reason, metadata=metadata, final=False, retry_delay=delay)
 
 
 __all__ = [

@@ -1,0 +1,209 @@
+"""Everything that one worker process needs to run tasks, put together, started and drained.
+
+The same crew works in a worker process and inside the gateway of the embedded mode.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import dramatiq
+from taskwire_core import recovery
+from taskwire_core.ids import to_text
+
+from taskwire import Isolation
+from taskwire_worker.actors import declare_actors
+from taskwire_worker.handlers import Handler
+from taskwire_worker.held import HeldTask, HeldTasks
+from taskwire_worker.intake import Intake
+from taskwire_worker.isolation import ChildSetup, IsolationPool
+from taskwire_worker.lease import Lease
+from taskwire_worker.outcome import Stop
+from taskwire_worker.ports import Doorbell, Ledger
+from taskwire_worker.progress import ProgressBoard
+from taskwire_worker.runner import Runner
+from taskwire_worker.settler import Settler
+from taskwire_worker.spool import Spool
+from taskwire_worker.ticker import Ticker
+
+_LOG = logging.getLogger(__name__)
+
+WAIT_LIMIT_S = 1.0
+"""A claimed task that has found no thread for this long is handed back."""
+
+_STOP_GRACE_S = 2.0
+_WORKER_TIMEOUT_MS = 200
+
+
+class Deliveries(Protocol):
+    """The broker, as far as the crew steers it."""
+
+    queues: Mapping[str, str]
+    """The broker's name of each queue that is consumed, by taskwire's."""
+
+    def broker(self, intake: Intake) -> dramatiq.Broker:
+        """A Dramatiq broker whose consumers ask `intake`; called once."""
+
+    def drain(self) -> None:
+        """Stops consuming and gives back what is unclaimed."""
+
+    def held(self) -> int:
+        """How many deliveries wait here unclaimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrewOptions:
+    """What a crew is told; times in seconds."""
+
+    worker_id: bytes
+    threads: int
+    data_dir: Path
+    cancel_grace_s: float
+    max_result_bytes: int
+    isolation: ChildSetup
+
+
+class Crew:
+    """One process's threads and children; `start`, then `drain` once."""
+
+    def __init__(
+        self,
+        options: CrewOptions,
+        handlers: Mapping[str, Handler],
+        *,
+        ledger: Ledger,
+        doorbell: Doorbell,
+        lease: Lease,
+        deliveries: Deliveries,
+    ) -> None:
+        self._lease = lease
+        self._deliveries = deliveries
+        self.held = HeldTasks()
+        self.settler = Settler(
+            ledger, Spool(options.data_dir / "spool"), name=to_text(options.worker_id)
+        )
+        self.intake = Intake(
+            ledger,
+            self.held,
+            slots=options.threads,
+            queues=deliveries.queues,
+            types=handlers,
+        )
+        self._pool = IsolationPool(
+            options.isolation,
+            warm=int(any(h.isolation is Isolation.PROCESS for h in handlers.values())),
+            cancel_grace_s=options.cancel_grace_s,
+            max_result_bytes=options.max_result_bytes,
+        )
+        self._progress = ProgressBoard(doorbell, ledger)
+        runner = Runner(
+            handlers,
+            self.held,
+            isolated=self._pool,
+            progress=self._progress,
+            settle=self.settler.settle,
+            done=self.intake.done,
+            max_result_bytes=options.max_result_bytes,
+        )
+        broker = deliveries.broker(self.intake)
+        declare_actors(broker, runner, handlers.values(), deliveries.queues)
+        self._worker = dramatiq.Worker(
+            broker,
+            queues=set(deliveries.queues.values()),
+            worker_threads=options.threads,
+            worker_timeout=_WORKER_TIMEOUT_MS,
+        )
+        self._ticker = Ticker(
+            [self._watch_lease, self._hand_back_late, self._progress.tick, self._pool.tick]
+        )
+        self._draining = False
+        self._hurry = threading.Event()
+
+    def start(self) -> None:
+        """Begins to take on work; returns at once."""
+        self.intake.open()
+        self._worker.start()
+        self._ticker.start()
+
+    def cancel(self, task_id: bytes, attempt: int) -> None:
+        """Tells the handler of that attempt to stop, if it is held here."""
+        held = self.held.find(task_id)
+        if held is not None and held.task.attempt == attempt:
+            held.tell_to_stop(Stop.CANCEL)
+
+    @property
+    def unclaimed(self) -> int:
+        """How many deliveries wait here unclaimed."""
+        return self._deliveries.held()
+
+    def hurry(self) -> None:
+        """Ends the grace of a drain now."""
+        self._hurry.set()
+
+    def drain(self, grace_s: float) -> bool:
+        """Ends the work in order, whatever it takes at most `grace_s` and some seconds.
+
+        Handlers may finish within the grace, then they are told to stop. Whether nothing
+        runs any more: what still does is the supervisor's to hand back, once this process
+        is gone.
+        """
+        self._draining = True
+        self.intake.close()
+        self._deliveries.drain()
+        self._hand_back(self.held.take_waiting(), "the worker is draining")
+        idle = self._wait_until_idle(grace_s)
+        if not idle:
+            for held in self.held.running():
+                held.tell_to_stop(Stop.DRAIN)
+            idle = self.held.wait_until_idle(_STOP_GRACE_S)
+        self._ticker.stop()
+        self._pool.close()
+        self._worker.stop(timeout=500)
+        return idle
+
+    def finish(self, timeout_s: float) -> None:
+        """After the drain: writes or spools the last settlements."""
+        self.settler.close(timeout_s)
+
+    def abandon(self) -> Sequence[HeldTask]:
+        """What still runs after a drain in a process that is about to end."""
+        return self.held.running()
+
+    def _wait_until_idle(self, grace_s: float) -> bool:
+        until = time.monotonic() + grace_s
+        while not self._hurry.is_set():
+            left = until - time.monotonic()
+            # Short waits: a second signal must end the grace at once.
+            if self.held.wait_until_idle(max(0.0, min(0.2, left))):
+                return True
+            if left <= 0:
+                break
+        return False
+
+    def _watch_lease(self) -> None:
+        if self._draining:
+            return
+        alive = self._lease.alive()
+        if alive and not self.intake.is_open:
+            _LOG.warning("lease renewed, taking work again")
+            self.intake.open()
+        elif not alive and self.intake.is_open:
+            _LOG.error("lease not renewed, stopping all work")
+            self.intake.close()
+            self.held.take_waiting()
+            for held in self.held.running():
+                held.tell_to_stop(Stop.LEASE)
+
+    def _hand_back_late(self) -> None:
+        late = self.held.take_waiting(claimed_before=time.monotonic() - WAIT_LIMIT_S)
+        self._hand_back(late, "no thread became free")
+
+    def _hand_back(self, tasks: Sequence[HeldTask], why: str) -> None:
+        for held in tasks:
+            self.settler.settle(recovery.handed_back(held.task, why))

@@ -1,0 +1,172 @@
+"""The tasks that this process holds: claimed and waiting for a thread, or running.
+
+One lock guards the table and its counts; everything under it takes microseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from taskwire_core.task import Dispatch, Task
+
+from taskwire.context import StopSignal
+from taskwire_worker.outcome import Stop
+
+_US = 1_000_000
+
+# Stops are rare: one lock for all tasks spares every task one of its own.
+_stopping = threading.RLock()
+
+
+class HeldTask:
+    """One claimed attempt, with the database's clock carried on by this host's monotonic one."""
+
+    __slots__ = ("_on_stop", "begun", "claimed_at", "dispatch", "ends_at", "stop", "task")
+
+    def __init__(self, task: Task, dispatch: Dispatch, claimed_at: float) -> None:
+        self.task = task
+        self.dispatch = dispatch
+        self.claimed_at = claimed_at
+        self.begun = False
+        self.stop = StopSignal()
+        self._on_stop: Callable[[], None] | None = None
+        deadline = task.run_deadline_us
+        # The claim set update_time: the difference does not depend on this host's wall clock.
+        self.ends_at = (
+            None if deadline is None else claimed_at + (deadline - task.update_time_us) / _US
+        )
+
+    def now_us(self) -> int:
+        """The database's wall time, as far as it can be told from here."""
+        return self.task.update_time_us + round((time.monotonic() - self.claimed_at) * _US)
+
+    @property
+    def stopped(self) -> Stop | None:
+        """Why the attempt was told to stop; None when it was not."""
+        return Stop(self.stop.reason) if self.stop.is_set() else None
+
+    def tell_to_stop(self, why: Stop) -> None:
+        """Asks the handler to stop, in whatever thread or process it runs."""
+        with _stopping:
+            self.stop.set(why)
+            if self._on_stop is not None:
+                self._on_stop()
+
+    def when_stopped(self, wake: Callable[[], None] | None) -> None:
+        """Has `wake` called when the attempt is told to stop, at once if it was already.
+
+        After a call with None it is not called any more, nor being called.
+        """
+        with _stopping:
+            self._on_stop = wake
+            if wake is not None and self.stop.is_set():
+                wake()
+
+
+class HeldTasks:
+    """The table; `changed` is notified when tasks ended and somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_id: dict[bytes, HeldTask] = {}
+        # Waiting tasks in the order of their claim: the first is always the oldest.
+        self._waiting: dict[bytes, HeldTask] = {}
+        self._waiting_by_queue: Counter[str] = Counter()
+        self._by_queue: Counter[str] = Counter()
+        self._reserved = 0
+        self._idle = threading.Condition(self._lock)
+
+    def reserve(self, count: int) -> None:
+        """Counts `count` tasks whose claim is under way."""
+        with self._lock:
+            self._reserved += count
+
+    def add(self, held: Iterable[HeldTask], *, reserved: int) -> None:
+        """Takes up claimed tasks, and gives back the reservation of their claim."""
+        with self._lock:
+            self._reserved -= reserved
+            for one in held:
+                self._by_id[one.task.id] = one
+                self._waiting[one.task.id] = one
+                self._waiting_by_queue[one.dispatch.queue] += 1
+                self._by_queue[one.dispatch.queue] += 1
+
+    def begin(self, task_id: bytes, dispatch: int) -> HeldTask | None:
+        """The waiting task that this message was claimed for, which runs from now on.
+
+        None when the message is stale: its task was handed back since.
+        """
+        with self._lock:
+            held = self._waiting.get(task_id)
+            if held is None or held.dispatch.number != dispatch:
+                return None
+            self._no_longer_waits(held)
+            held.begun = True
+            return held
+
+    def end(self, held: HeldTask) -> None:
+        """Forgets a task that ran."""
+        with self._lock:
+            self._forget(held)
+            if not self._by_id:
+                self._idle.notify_all()
+
+    def take_waiting(self, *, claimed_before: float | None = None) -> list[HeldTask]:
+        """Forgets waiting tasks and answers with them: all, or those claimed before a
+        monotonic time."""
+        with self._lock:
+            taken = []
+            for held in list(self._waiting.values()):
+                if claimed_before is not None and held.claimed_at >= claimed_before:
+                    break
+                self._no_longer_waits(held)
+                self._forget(held)
+                taken.append(held)
+            if taken and not self._by_id:
+                self._idle.notify_all()
+            return taken
+
+    def find(self, task_id: bytes) -> HeldTask | None:
+        """The held task of that id, None when it is not held."""
+        return self._by_id.get(task_id)
+
+    def running(self) -> list[HeldTask]:
+        """The tasks that have begun."""
+        with self._lock:
+            return [held for held in self._by_id.values() if held.begun]
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Waits until nothing is held, `timeout` seconds at most; whether nothing is."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._by_id, timeout)
+
+    @property
+    def total(self) -> int:
+        """How many tasks are held, those whose claim is under way included."""
+        return len(self._by_id) + self._reserved
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a thread."""
+        return len(self._waiting)
+
+    def on_queue(self, queue: str) -> int:
+        """How many tasks of `queue` are held."""
+        return self._by_queue[queue]
+
+    def waiting_on_queue(self, queue: str) -> int:
+        """How many tasks of `queue` wait for a thread."""
+        return self._waiting_by_queue[queue]
+
+    def _no_longer_waits(self, held: HeldTask) -> None:
+        del self._waiting[held.task.id]
+        self._waiting_by_queue[held.dispatch.queue] -= 1
+
+    def _forget(self, held: HeldTask) -> None:
+        # A handed-back task may have been claimed again since: only this very claim goes.
+        if self._by_id.get(held.task.id) is held:
+            del self._by_id[held.task.id]
+        self._by_queue[held.dispatch.queue] -= 1

@@ -1,0 +1,146 @@
+"""How much work this process takes on, and the claim that makes it its own.
+
+The broker room's consumers call it, one thread per queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from taskwire_core.task import Dispatch
+
+from taskwire_worker.held import HeldTask, HeldTasks
+from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
+from taskwire_worker.ports import Ledger
+
+_LOG = logging.getLogger(__name__)
+
+
+class Intake:
+    """Counts slots over all queues of the process, and claims for those that are free."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        held: HeldTasks,
+        *,
+        slots: int,
+        queues: Collection[str],
+        types: Collection[str],
+    ) -> None:
+        self._ledger = ledger
+        self._held = held
+        self._slots = slots
+        self._types = frozenset(types)
+        self._rates = {queue: CompletionRate() for queue in queues}
+        self._total_rate = CompletionRate()
+        self._open = False
+        self._slot_free = threading.Condition()
+        self._waiters = 0
+
+    def open(self) -> None:
+        """Lets work in."""
+        self._open = True
+        self._wake()
+
+    def close(self) -> None:
+        """Lets no more work in; what is held stays."""
+        self._open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether work is let in."""
+        return self._open
+
+    def free(self, queue: str) -> int:
+        """How many more deliveries of `queue` may be claimed now, 0 or more."""
+        if not self._open:
+            return 0
+        now = time.monotonic()
+        held = self._held
+        return may_claim(
+            slots=self._slots,
+            held=held.total,
+            waiting=held.waiting,
+            queue_held=held.on_queue(queue),
+            queue_waiting=held.waiting_on_queue(queue),
+            queue_rate=self._rate(queue).per_second(now),
+            total_rate=self._total_rate.per_second(now),
+            queues=max(1, len(self._rates)),
+        )
+
+    def claim(self, dispatches: list[Dispatch]) -> list[Dispatch]:
+        """Commits the claim of these deliveries; answers with those that are ours to run now.
+
+        Raises:
+            StoreUnavailable: nothing was claimed; the deliveries are still unclaimed.
+        """
+        wanted = self._wanted(dispatches)
+        if not wanted:
+            return []
+        self._held.reserve(len(wanted))
+        claimed: list[HeldTask] = []
+        try:
+            # The clock is read before the claim: a deadline may come early, never late.
+            now = time.monotonic()
+            tasks = self._ledger.claim(list(wanted.values()))
+            claimed = [HeldTask(task, wanted[task.id], now) for task in tasks]
+        finally:
+            self._held.add(claimed, reserved=len(wanted))
+        ours = {held.task.id for held in claimed}
+        return [dispatch for task_id, dispatch in wanted.items() if task_id in ours]
+
+    def refused(self, queue: str, body: bytes, problem: str) -> None:
+        """Records a delivery that is no message of ours."""
+        _LOG.warning("message refused", extra={"queue": queue, "problem": problem})
+        self._ledger.refused(queue, body, problem)
+
+    def wait_for_slot(self, timeout: float) -> bool:
+        """Waits until more may be claimed, `timeout` seconds at most; whether it may be."""
+        with self._slot_free:
+            self._waiters += 1
+            try:
+                return self._slot_free.wait_for(self._worth_claiming, timeout)
+            finally:
+                self._waiters -= 1
+
+    def done(self, held: HeldTask) -> None:
+        """A task of ours has ended: its slot is free."""
+        self._held.end(held)
+        self._rate(held.dispatch.queue).count()
+        self._total_rate.count()
+        if self._waiters and self._worth_claiming():
+            self._wake()
+
+    def _wanted(self, dispatches: Sequence[Dispatch]) -> dict[bytes, Dispatch]:
+        known = [dispatch for dispatch in dispatches if dispatch.type in self._types]
+        if len(known) < len(dispatches):
+            strange = [d for d in dispatches if d.type not in self._types]
+            _LOG.warning("no handler here", extra={"types": sorted({d.type for d in strange})})
+            self._ledger.unhandled(strange)
+        wanted: dict[bytes, Dispatch] = {}
+        for dispatch in known:
+            # A delivery may come twice in one group: the claim knows the task once.
+            wanted.setdefault(dispatch.task_id, dispatch)
+        return wanted
+
+    def _worth_claiming(self) -> bool:
+        # Waking a consumer for every task would make groups of one: with a look-ahead it is
+        # woken when a quarter of it is used up.
+        if not self._open:
+            return False
+        if self._held.total < self._slots:
+            return True
+        ahead = look_ahead(self._total_rate.per_second(time.monotonic()))
+        return ahead > 0 and self._held.waiting <= ahead * 3 // 4
+
+    def _rate(self, queue: str) -> CompletionRate:
+        rate = self._rates.get(queue)
+        return rate if rate is not None else self._rates.setdefault(queue, CompletionRate())
+
+    def _wake(self) -> None:
+        with self._slot_free:
+            self._slot_free.notify_all()

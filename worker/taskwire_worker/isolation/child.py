@@ -1,0 +1,104 @@
+"""The isolation child: runs one handler at a time in its main thread, nothing else.
+
+A second thread listens to the worker, so that a cancel arrives while the handler runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import taskwire_contracts
+from taskwire_core.errors import ConfigurationError
+
+from taskwire import ProgressReport, TaskContext
+from taskwire.context import StopSignal
+from taskwire_worker.handlers import Handler, load_handlers
+from taskwire_worker.isolation.wire import (
+    ChildSetup,
+    Job,
+    JobEnded,
+    JobProgress,
+    NotReady,
+    Ready,
+    StopJob,
+)
+from taskwire_worker.run import call
+from taskwire_worker.spawn import adopt
+
+
+def run_child(descriptor: int, parent: int) -> None:
+    """The child's main: does not return while its worker lives."""
+    pipe = adopt(descriptor, parent)
+    setup = pipe.recv()
+    assert isinstance(setup, ChildSetup)
+    logging.basicConfig(level=setup.log_level)
+    try:
+        handlers = _load(setup)
+    except ConfigurationError as error:
+        pipe.send(NotReady(str(error)))
+        return
+    pipe.send(Ready())
+    _Child(pipe, handlers).serve()
+
+
+def _load(setup: ChildSetup) -> Mapping[str, Handler]:
+    paths = [Path(path) for path in setup.contracts]
+    contracts = taskwire_contracts.load(paths, examples=setup.examples)
+    return load_handlers(setup.modules, contracts)
+
+
+class _Child:
+    def __init__(self, pipe: Connection, handlers: Mapping[str, Handler]) -> None:
+        self._pipe = pipe
+        self._handlers = handlers
+        self._sending = threading.Lock()
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._stops: dict[int, StopSignal] = {}
+
+    def serve(self) -> None:
+        """Runs jobs for ever; the listener ends the process when the worker is gone."""
+        threading.Thread(target=self._listen, name="listener", daemon=True).start()
+        while True:
+            self._run(self._jobs.get())
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message = self._pipe.recv()
+                if isinstance(message, Job):
+                    self._stops[message.number] = StopSignal()
+                    self._jobs.put(message)
+                elif isinstance(message, StopJob) and (stop := self._stops.get(message.number)):
+                    stop.set(message.reason)
+        finally:
+            # The pipe is closed or broken: nobody will hear of what the handler does.
+            os._exit(0)
+
+    def _run(self, job: Job) -> None:
+        def report(progress: ProgressReport) -> None:
+            self._send(JobProgress(job.number, progress))
+
+        context = TaskContext(
+            id=job.task_id,
+            type=job.type,
+            attempt=job.attempt,
+            deadline=job.deadline,
+            ends_at=job.ends_at,
+            stop=self._stops[job.number],
+            report=report,
+        )
+        outcome = call(
+            self._handlers[job.type], job.input, context, max_result_bytes=job.max_result_bytes
+        )
+        del self._stops[job.number]
+        self._send(JobEnded(job.number, outcome))
+
+    def _send(self, message: JobProgress | JobEnded) -> None:
+        with self._sending:
+            self._pipe.send(message)

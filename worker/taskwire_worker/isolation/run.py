@@ -1,0 +1,119 @@
+"""One attempt in an isolation child, seen from the worker's thread that waits for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing.connection import wait
+
+from taskwire_core.ids import to_text
+
+from taskwire import ProgressReport
+from taskwire_worker.held import HeldTask
+from taskwire_worker.isolation.wire import Job, JobEnded, JobProgress, StopJob
+from taskwire_worker.outcome import Died, Killed, Outcome, Stop
+from taskwire_worker.spawn import Child
+
+_WATCHDOG_SLACK_S = 2.0
+
+
+class IsolatedRun:
+    """Waits for an attempt; kills its child when time is up or it does not stop when told."""
+
+    def __init__(
+        self,
+        child: Child,
+        held: HeldTask,
+        *,
+        number: int,
+        report: Callable[[ProgressReport], None],
+        cancel_grace_s: float,
+        max_result_bytes: int,
+    ) -> None:
+        self._child = child
+        self._held = held
+        self._number = number
+        self._report = report
+        self._cancel_grace_s = cancel_grace_s
+        self._max_result_bytes = max_result_bytes
+        self._kill_at = held.ends_at
+        self._killed = False
+        self._told = False
+        self.child_is_idle = False
+        """Whether the child has ended the job in order and can take the next."""
+
+    def wait(self) -> Outcome:
+        """What the attempt came to."""
+        # The stop signal comes from another thread: it wakes the wait through a descriptor.
+        bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            self._held.when_stopped(lambda: os.eventfd_write(bell, 1))
+            return self._converse(bell)
+        except (EOFError, OSError):
+            return Killed() if self._killed else Died()
+        finally:
+            self._held.when_stopped(None)
+            os.close(bell)
+
+    def kill(self) -> None:
+        """Ends the child, and with it the attempt."""
+        self._killed = True
+        self._child.kill()
+
+    def overdue(self, now: float) -> bool:
+        """Whether `wait` should have killed the child by monotonic time `now`, and did not."""
+        return self._kill_at is not None and now > self._kill_at + _WATCHDOG_SLACK_S
+
+    def _converse(self, bell: int) -> Outcome:
+        pipe = self._child.pipe
+        pipe.send(self._job())
+        while True:
+            ready = wait([pipe, bell], self._time_left())
+            if pipe in ready:
+                message = pipe.recv()
+                if isinstance(message, JobEnded) and message.number == self._number:
+                    self.child_is_idle = not self._killed
+                    return message.outcome
+                if isinstance(message, JobProgress) and message.number == self._number:
+                    self._report(message.report)
+            elif bell in ready:
+                os.eventfd_read(bell)
+                self._tell_to_stop()
+            else:
+                self.kill()
+                return Killed()
+
+    def _tell_to_stop(self) -> None:
+        if (why := self._held.stopped) is None or self._told:
+            return
+        self._told = True
+        # At the end of a drain there has been a grace already.
+        grace_s = self._cancel_grace_s if why is Stop.CANCEL else min(self._cancel_grace_s, 1.0)
+        stop_by = time.monotonic() + grace_s
+        self._kill_at = stop_by if self._kill_at is None else min(self._kill_at, stop_by)
+        self._child.pipe.send(StopJob(self._number, why))
+
+    def _time_left(self) -> float | None:
+        return None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
+
+    def _job(self) -> Job:
+        task = self._held.task
+        assert task.input is not None
+        return Job(
+            number=self._number,
+            type=task.type,
+            task_id=to_text(task.id),
+            attempt=task.attempt,
+            input=task.input.data,
+            deadline=deadline_of(self._held),
+            ends_at=self._held.ends_at,
+            max_result_bytes=self._max_result_bytes,
+        )
+
+
+def deadline_of(held: HeldTask) -> datetime | None:
+    """When the attempt times out, as its context shows it."""
+    deadline = held.task.run_deadline_us
+    return None if deadline is None else datetime.fromtimestamp(deadline / 1e6, UTC)

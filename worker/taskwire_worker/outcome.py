@@ -1,0 +1,197 @@
+"""How an attempt that ran here ends: pure decisions, from what happened to a settlement.
+
+What happened is one of four things (`Outcome`); `core` knows the arithmetic of retries.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+
+from taskwire_core import recovery
+from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure, FailureKind
+from taskwire_core.recovery import Settlement
+from taskwire_core.task import Payload, Task
+
+from taskwire.errors import HandlerError
+
+# A durable call's status travels in trailers, which gRPC bounds to some 8 KiB.
+MAX_MESSAGE_CHARS = 2048
+MAX_METADATA_ENTRIES = 32
+MAX_METADATA_CHARS = 256
+MAX_STACK_CHARS = 16 * 1024
+MAX_REASON_CHARS = 63
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Stop(StrEnum):
+    """Why a running attempt was told to stop."""
+
+    CANCEL = "cancel"
+    """Its task was cancelled."""
+
+    DRAIN = "drain"
+    """The worker ends and its grace is over."""
+
+    LEASE = "lease"
+    """The worker's lease was not renewed: others may run the task already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The handler returned a good result."""
+
+    result: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The handler raised, or returned what cannot be a result. `delay` replaces the backoff."""
+
+    failure: Failure
+    delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process that ran this attempt, and no other, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """The attempt's own process was killed: its time was up, or it did not stop when told."""
+
+
+Outcome = Returned | Failed | Died | Killed
+
+
+def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> Settlement | None:
+    """How `task`'s attempt ends. None: leave it to the keeper.
+
+    An attempt that overran its run deadline has timed out, whatever it came to: by then
+    somebody else may have judged it already. A success that was told to stop is a success.
+    """
+    if task.run_deadline_us is not None and now_us >= task.run_deadline_us:
+        return recovery.overran(task, now_us=now_us)
+    match outcome:
+        case Returned(result):
+            return recovery.succeeded(task, result)
+        case _ if stop is Stop.CANCEL:
+            return recovery.failed(task, _stopped(outcome), now_us=now_us)
+        case _ if stop is not None:
+            return _given_back(task, stop)
+        case Failed(failure, delay):
+            delay_us = None if delay is None else delay // _MICROSECOND
+            return recovery.failed(task, failure, now_us=now_us, delay_us=delay_us)
+        case Died():
+            return recovery.lost(task, now_us=now_us, alone=True)
+        case Killed():
+            # Killed at the deadline by this host's monotonic clock, which the wall clock has
+            # not reached: it timed out all the same.
+            return recovery.overran(task, now_us=now_us)
+
+
+def _given_back(task: Task, stop: Stop) -> Settlement | None:
+    # Without a lease nobody may say any more that the attempt is unused. An at_most_once
+    # task has begun: it must not begin again.
+    if stop is Stop.LEASE or task.options.at_most_once:
+        return None
+    return recovery.handed_back(task, "the worker was stopped")
+
+
+def _stopped(outcome: Outcome) -> Failure:
+    if isinstance(outcome, Failed):
+        return replace(outcome.failure, retryable=False)
+    return Failure(
+        kind=FailureKind.APPLICATION,
+        code=Code.CANCELLED,
+        reason="STOPPED",
+        message="The task was stopped.",
+        domain=TASKWIRE_DOMAIN,
+    )
+
+
+def failed_with(error: BaseException, *, service: str) -> Failed:
+    """What a handler's exception means. `service` is the domain of the handler's own errors."""
+    if isinstance(error, HandlerError):
+        return Failed(_deliberate(error, service), error.retry_delay)
+    return Failed(_unexpected(error))
+
+
+def unreadable_input(name: str) -> Failed:
+    """The stored input cannot be parsed as a `name`: the worker has another contract."""
+    return Failed(
+        Failure(
+            kind=FailureKind.APPLICATION,
+            code=Code.INTERNAL,
+            reason="INPUT_UNREADABLE",
+            message=f"The worker cannot read the task's input as {name}.",
+            domain=TASKWIRE_DOMAIN,
+        )
+    )
+
+
+def _deliberate(error: HandlerError, service: str) -> Failure:
+    return Failure(
+        kind=FailureKind.APPLICATION,
+        code=Code(error.code),
+        reason=_reason(error.reason) or error.code_name,
+        message=_shortened(error.message, MAX_MESSAGE_CHARS),
+        metadata=_bounded(error.metadata),
+        domain=service,
+        type=_type_name(error),
+        stack_trace=_stack(error),
+        retryable=error.retryable,
+    )
+
+
+def _unexpected(error: BaseException) -> Failure:
+    # The exception's text may hold anything, a password included: it stays in the stack trace.
+    return Failure(
+        kind=FailureKind.APPLICATION,
+        code=Code.UNKNOWN,
+        reason="UNEXPECTED_EXCEPTION",
+        message="The handler raised an unexpected exception.",
+        domain=TASKWIRE_DOMAIN,
+        type=_type_name(error),
+        stack_trace=_stack(error),
+        retryable=True,
+    )
+
+
+def _reason(given: str) -> str:
+    """`given` as google.rpc.ErrorInfo wants it: UPPER_SNAKE_CASE, at most 63 characters."""
+    return re.sub(r"[^A-Z0-9]+", "_", given.upper()).strip("_")[:MAX_REASON_CHARS]
+
+
+def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
+    entries = list(metadata.items())[:MAX_METADATA_ENTRIES]
+    return {key[:64]: _shortened(value, MAX_METADATA_CHARS) for key, value in entries}
+
+
+def _type_name(error: BaseException) -> str:
+    kind = type(error)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _stack(error: BaseException) -> str:
+    # Both ends tell most: where the work began, and what was raised.
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # An exception's own __str__ may raise; its type must still be recorded.
+        text = _type_name(error)
+    if len(text) <= MAX_STACK_CHARS:
+        return text
+    half = MAX_STACK_CHARS // 2
+    return f"{text[:half]}\n  …\n{text[-half:]}"
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

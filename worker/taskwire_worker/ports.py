@@ -1,0 +1,83 @@
+"""What this room needs of the others, each said by the side that needs it.
+
+The adapters are wired in `main.py`; tests bring fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskwire_core.recovery import Settlement
+from taskwire_core.task import Dispatch, ProgressRing, Task
+
+
+class Ledger(Protocol):
+    """The store, as one worker process writes into it."""
+
+    def claim(self, dispatches: Sequence[Dispatch]) -> Sequence[Task]:
+        """Makes those tasks RUNNING here that can be, and answers with them and their input.
+
+        Raises:
+            StoreUnavailable: nothing was claimed.
+        """
+
+    def settle(self, settlement: Settlement) -> Future[Task | None]:
+        """Ends an attempt; None when it was not ours any more. Fails with StoreUnavailable."""
+
+    def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
+        """Clears the marks of dispatches that this worker has no handler for; best effort."""
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        """Stores the newest progress of running attempts; best effort, never blocks."""
+
+    def refused(self, queue: str, body: bytes, problem: str) -> None:
+        """Records a message that is none of ours; best effort, never blocks."""
+
+
+class Doorbell(Protocol):
+    """Tells watchers about progress; never blocks, never raises."""
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        """Rings for each; may be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker process as everybody sees it; `types` with a handler, `queues` it consumes."""
+
+    id: bytes
+    host: str
+    pid: int
+    slots: int
+    types: tuple[str, ...]
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a heartbeat brings: the workers whose lease still stood, and by worker which of its
+    attempts (task id, attempt) are being cancelled."""
+
+    alive: frozenset[bytes]
+    cancelling: Mapping[bytes, Sequence[tuple[bytes, int]]]
+
+
+class WorkerBook(Protocol):
+    """The store's list of worker processes, kept by their supervisor. Every method may raise
+    StoreUnavailable, and then nothing was written."""
+
+    def register(self, worker: WorkerRow) -> None:
+        """Adds a worker with a fresh lease."""
+
+    def renew(self, held: Mapping[bytes, int]) -> Renewal:
+        """Renews the leases of these workers in one round trip; the numbers are the
+        deliveries that each holds and has not claimed."""
+
+    def lost(self, worker_id: bytes) -> None:
+        """Its process is dead: the lease expires now."""
+
+    def retired(self, worker_id: bytes) -> None:
+        """Its process has ended in order: hands back what it still holds, deletes its row."""

@@ -1,0 +1,109 @@
+"""Runs one claimed attempt, from the message that names it to its settlement."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from taskwire_core.ids import to_text
+from taskwire_core.recovery import Settlement
+
+from taskwire import Isolation, ProgressReport, TaskContext
+from taskwire_worker.handlers import Handler
+from taskwire_worker.held import HeldTask, HeldTasks
+from taskwire_worker.isolation.run import deadline_of
+from taskwire_worker.outcome import Failed, Killed, Outcome, decide
+from taskwire_worker.progress import ProgressBoard
+from taskwire_worker.run import call
+
+_LOG = logging.getLogger(__name__)
+
+
+class Isolated(Protocol):
+    """Runs attempts in processes of their own."""
+
+    def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
+        """Runs the attempt and waits for it."""
+
+
+class Runner:
+    """`run` is called by Dramatiq's threads, once per claimed message."""
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        held: HeldTasks,
+        *,
+        isolated: Isolated,
+        progress: ProgressBoard,
+        settle: Callable[[Settlement], None],
+        done: Callable[[HeldTask], None],
+        max_result_bytes: int,
+    ) -> None:
+        self._handlers = handlers
+        self._held = held
+        self._isolated = isolated
+        self._progress = progress
+        self._settle = settle
+        self._done = done
+        self._max_result_bytes = max_result_bytes
+
+    def run(self, task_id: bytes, dispatch: int) -> None:
+        """Runs the attempt that this message was claimed for; a stale message does nothing."""
+        held = self._held.begin(task_id, dispatch)
+        if held is None:
+            return
+        try:
+            outcome = self._outcome(held)
+            settlement = decide(held.task, outcome, stop=held.stopped, now_us=held.now_us())
+            if settlement is not None:
+                self._settle(settlement)
+        finally:
+            self._progress.forget(held)
+            self._done(held)
+        if isinstance(outcome, Failed):
+            _log_failure(held, outcome)
+
+    def _outcome(self, held: HeldTask) -> Outcome:
+        if held.stop.is_set():
+            # Told to stop before it began: nothing of it has run.
+            return Killed()
+        handler = self._handlers[held.task.type]
+        # After a crash a task runs alone, so that nobody suffers if it was the culprit.
+        if handler.isolation is Isolation.PROCESS or held.task.solo:
+            return self._isolated.run(held, self._reporter(held))
+        return self._in_this_thread(handler, held)
+
+    def _in_this_thread(self, handler: Handler, held: HeldTask) -> Outcome:
+        task = held.task
+        assert task.input is not None
+        context = TaskContext(
+            id=to_text(task.id),
+            type=task.type,
+            attempt=task.attempt,
+            deadline=deadline_of(held),
+            ends_at=held.ends_at,
+            stop=held.stop,
+            report=self._reporter(held),
+        )
+        return call(handler, task.input.data, context, max_result_bytes=self._max_result_bytes)
+
+    def _reporter(self, held: HeldTask) -> Callable[[ProgressReport], None]:
+        return lambda report: self._progress.report(held, report)
+
+
+def _log_failure(held: HeldTask, outcome: Failed) -> None:
+    # The exception's text stays in the store, where the operator decides who sees it.
+    failure = outcome.failure
+    _LOG.info(
+        "attempt failed",
+        extra={
+            "task_id": to_text(held.task.id),
+            "task_type": held.task.type,
+            "attempt": held.task.attempt,
+            "code": failure.code.name,
+            "reason": failure.reason,
+            "error_type": failure.type,
+        },
+    )

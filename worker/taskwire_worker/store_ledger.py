@@ -1,0 +1,107 @@
+"""The ledger and the worker book over the db room: which group operation each wish becomes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from itertools import islice
+
+from taskwire_core.recovery import Settlement
+from taskwire_core.task import Dispatch, ProgressRing, Task
+from taskwire_db import operations
+from taskwire_db.database import Database, Transaction
+from taskwire_db.operations import ClaimRequest, Heartbeat, ProgressRow, Sweep
+from taskwire_db.operations.hand_back import hand_back
+from taskwire_db.writer import Writer
+
+from taskwire_worker.ports import Renewal, WorkerRow
+
+_LOG = logging.getLogger(__name__)
+
+
+def claim_groups(tx: Transaction, groups: Sequence[Sequence[ClaimRequest]]) -> list[list[Task]]:
+    """Claims of several consumers as one statement; for each the tasks that it won."""
+    results = iter(operations.claim(tx, [request for group in groups for request in group]))
+    return [[task for task in islice(results, len(group)) if task is not None] for group in groups]
+
+
+class StoreLedger:
+    """`Ledger` over this process's writer."""
+
+    def __init__(self, writer: Writer, worker_id: bytes) -> None:
+        self._writer = writer
+        self._worker_id = worker_id
+
+    def claim(self, dispatches: Sequence[Dispatch]) -> Sequence[Task]:
+        requests = [ClaimRequest(d.task_id, self._worker_id) for d in dispatches]
+        return self._writer.run(claim_groups, requests).result()
+
+    def settle(self, settlement: Settlement) -> Future[Task | None]:
+        return self._writer.run(operations.settle, settlement)
+
+    def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
+        for dispatch in dispatches:
+            self._writer.run(operations.undispatch, dispatch)
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        for ring in rings:
+            row = ProgressRow(ring.task_id, ring.attempt, ring.progress)
+            self._writer.run(operations.save_progress, row)
+
+    def refused(self, queue: str, body: bytes, problem: str) -> None:
+        # The broker keeps the body in the dead-letter queue for seven days.
+        _LOG.error(
+            "message is none of ours",
+            extra={"queue": queue, "size_bytes": len(body), "problem": problem},
+        )
+
+
+class StoreWorkerBook:
+    """`WorkerBook` over the supervisor's writer; every method waits for its commit."""
+
+    def __init__(self, writer: Writer, *, ttl_us: int | None) -> None:
+        self._writer = writer
+        self._ttl_us = ttl_us
+
+    def register(self, worker: WorkerRow) -> None:
+        row = operations.WorkerRow(
+            id=worker.id,
+            host=worker.host,
+            pid=worker.pid,
+            slots=worker.slots,
+            types=worker.types,
+            queues=worker.queues,
+            ttl_us=self._ttl_us,
+        )
+        self._writer.run(operations.register_worker, row).result()
+
+    def renew(self, held: Mapping[bytes, int]) -> Renewal:
+        assert self._ttl_us is not None, "an endless lease needs no renewal"
+        beats = {
+            worker_id: self._writer.run(
+                operations.heartbeat, Heartbeat(worker_id, count, self._ttl_us)
+            )
+            for worker_id, count in held.items()
+        }
+        leases = {worker_id: beat.result() for worker_id, beat in beats.items()}
+        return Renewal(
+            alive=frozenset(worker_id for worker_id, lease in leases.items() if lease.alive),
+            cancelling={worker_id: lease.cancelled for worker_id, lease in leases.items()},
+        )
+
+    def lost(self, worker_id: bytes) -> None:
+        self._writer.run(operations.expire_worker, worker_id).result()
+        # The keeper would find these within a sweep; whoever saw the process die is faster.
+        while self._writer.run(operations.sweep_lost, Sweep(worker_id=worker_id)).result():
+            pass
+
+    def retired(self, worker_id: bytes) -> None:
+        self._writer.run(hand_back, worker_id).result()
+        self._writer.run(operations.delete_worker, worker_id).result()
+
+
+def settle_all(database: Database, settlements: Sequence[Settlement]) -> None:
+    """Writes spooled settlements; raises StoreUnavailable when it could not."""
+    with database.transaction() as transaction:
+        operations.settle(transaction, settlements)
