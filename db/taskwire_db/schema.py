@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,9 @@ def autogenerate(database: Database, message: str, *, directory: Path | None = N
     """
     with _alembic(database) as config:
         if directory is not None:
-            config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'} {directory}")
+            places = os.pathsep.join([str(MIGRATIONS / "versions"), str(directory)])
+            config.set_main_option("path_separator", "os")
+            config.set_main_option("version_locations", places)
         script = command.revision(
             config,
             message,

@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 from taskwire_core.errors import StoreUnavailable
@@ -29,6 +31,15 @@ def writer(database: Database, announced: list[Task]) -> Iterator[Writer]:
     made = Writer(database, announce=announced.extend)
     yield made
     made.close()
+
+
+def pragma(database: Database, text: str) -> Any:  # whatever the PRAGMA answers
+    """Run a PRAGMA on the pooled connection, which the next transaction uses too."""
+    with database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        row = raw.execute(f"PRAGMA {text}").fetchone()
+        return row and row[0]
 
 
 def hold(writer: Writer) -> tuple[threading.Event, threading.Event]:
@@ -83,16 +94,13 @@ def test_every_change_is_announced_after_its_commit(
 
 
 def test_a_locked_database_answers_unavailable_and_nothing_is_written(
-    writer: Writer, reader: Reader, url: str, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, database: Database, reader: Reader, url: str
 ) -> None:
     path = url.removeprefix("sqlite:///")
     foreign = sqlite3.connect(path, isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
     try:
-        with writer._database.engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
-            raw.execute("PRAGMA busy_timeout=50")
+        pragma(database, "busy_timeout=50")
         with pytest.raises(StoreUnavailable, match="locked"):
             writer.run(ops.submit, unit(new_task())).result(30)
     finally:
@@ -105,15 +113,12 @@ def test_a_locked_database_answers_unavailable_and_nothing_is_written(
 def test_a_full_disk_answers_unavailable_and_later_writes_succeed(
     database: Database, reader: Reader
 ) -> None:
-    with database.engine.connect() as connection:
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        pages = raw.execute("PRAGMA page_count").fetchone()[0]
-        raw.execute(f"PRAGMA max_page_count={pages + 4}")
-        with pytest.raises(StoreUnavailable, match="full"):
-            for _ in range(200):
-                database.execute(ops.submit, unit(*[new_task() for _ in range(20)]))
-        raw.execute("PRAGMA max_page_count=1000000")
+    pages = pragma(database, "page_count")
+    pragma(database, f"max_page_count={pages + 4}")
+    big = [unit(*[new_task() for _ in range(500)]) for _ in range(10)]
+    with pytest.raises(StoreUnavailable, match="full"):
+        _ = [database.execute(ops.submit, some) for some in big]
+    pragma(database, "max_page_count=1000000")
     before = sum(reader.counts().values())
     database.execute(ops.submit, unit(new_task()))
     assert sum(reader.counts().values()) == before + 1
@@ -147,18 +152,13 @@ def test_a_closed_writer_has_written_everything_and_takes_no_more(
 
 
 def test_the_safe_profile_never_checkpoints_by_itself(database: Database) -> None:
-    old = __import__("sqlite3").sqlite_version_info < database_module.FIXED_WAL_RESET
-    with database.engine.connect() as connection:
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        assert raw.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == (0 if old else 1000)
-        assert raw.execute("PRAGMA synchronous").fetchone()[0] == 2
-        assert raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    old = sqlite3.sqlite_version_info < database_module.FIXED_WAL_RESET
+    assert pragma(database, "wal_autocheckpoint") == (0 if old else 1000)
+    assert pragma(database, "synchronous") == 2
+    assert pragma(database, "journal_mode") == "wal"
 
 
 def test_a_checkpoint_empties_the_log(database: Database, url: str) -> None:
-    from pathlib import Path
-
     log = Path(url.removeprefix("sqlite:///") + "-wal")
     database.execute(ops.submit, unit(*[new_task() for _ in range(100)]))
     assert log.stat().st_size > 0
