@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -220,14 +221,36 @@ def test_the_reasons_of_errors_are_only_added_to() -> None:
         "TASK_TIMED_OUT": 101,
         "TASK_EXPIRED": 102,
         "TASK_CANCELLED": 110,
+        "STOPPED": 111,
         "UNEXPECTED_EXCEPTION": 120,
         "WORKER_LOST": 121,
         "TASK_POISONOUS": 122,
         "BAD_RESULT": 123,
         "INTERNAL": 124,
+        "INPUT_UNREADABLE": 125,
         "METHOD_NOT_SERVED": 130,
     }
     assert reasons | promised == reasons
+
+
+def test_every_reason_in_the_code_is_one_of_the_contract() -> None:
+    literal = re.compile(
+        r"(?:reason=|(?:RequestError|InvalidRequest|NotFound|Conflict|Unready|Refused|Unavailable)"
+        r"\(\s*)\"([A-Z_]+)\""
+    )
+    rooms = ("core", "contracts", "db", "broker", "gateway", "worker")
+    used = {
+        reason: str(path.relative_to(ROOT))
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        for reason in literal.findall(path.read_text())
+    }
+    promised = {
+        name.removeprefix("ERROR_REASON_")
+        for name in errors_pb2.ErrorReason.DESCRIPTOR.values_by_name
+    }
+    assert used, "the expression above finds no reason at all"
+    assert {reason: path for reason, path in used.items() if reason not in promised} == {}
 
 
 def test_a_client_sees_the_comments_of_the_contract() -> None:
