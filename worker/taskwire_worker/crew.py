@@ -171,10 +171,6 @@ class Crew:
         """After the drain: writes or spools the last settlements."""
         self.settler.close(timeout_s)
 
-    def abandon(self) -> Sequence[HeldTask]:
-        """What still runs after a drain in a process that is about to end."""
-        return self.held.running()
-
     def _wait_until_idle(self, grace_s: float) -> bool:
         until = time.monotonic() + grace_s
         while not self._hurry.is_set():

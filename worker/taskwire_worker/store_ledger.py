@@ -10,7 +10,7 @@ from itertools import islice
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Dispatch, ProgressRing, Task
 from taskwire_db import operations
-from taskwire_db.database import Database, Transaction
+from taskwire_db.database import Transaction
 from taskwire_db.operations import ClaimRequest, Heartbeat, ProgressRow, Sweep
 from taskwire_db.operations.hand_back import hand_back
 from taskwire_db.writer import Writer
@@ -101,7 +101,11 @@ class StoreWorkerBook:
         self._writer.run(operations.delete_worker, worker_id).result()
 
 
-def settle_all(database: Database, settlements: Sequence[Settlement]) -> None:
-    """Writes spooled settlements; raises StoreUnavailable when it could not."""
-    with database.transaction() as transaction:
-        operations.settle(transaction, settlements)
+def settle_spooled(writer: Writer, settlements: Sequence[Settlement]) -> None:
+    """Writes settlements that an earlier process could not.
+
+    Raises:
+        StoreUnavailable: Not all are written; writing them again changes nothing.
+    """
+    for written in [writer.run(operations.settle, each) for each in settlements]:
+        written.result()

@@ -1,0 +1,98 @@
+"""A worker process: a crew, and a main thread that listens to the supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from types import FrameType
+
+from taskwire_core.errors import ConfigurationError, StoreUnavailable
+
+from taskwire_worker.control import Drain, Go, Loaded, Refused, Renewed, Start, Unclaimed
+from taskwire_worker.lease import RenewedLease
+from taskwire_worker.main import Hands, hire
+from taskwire_worker.spawn import adopt
+from taskwire_worker.workplace import load_workplace
+
+_SETTLE_TIMEOUT_S = 5.0
+
+
+def run_child(descriptor: int, parent: int) -> None:
+    """The worker process's main; returns when it has drained."""
+    supervisor = adopt(descriptor, parent)
+    start = supervisor.recv()
+    assert isinstance(start, Start)
+    try:
+        workplace = load_workplace(start.settings)
+        lease = RenewedLease(start.settings.lease_ttl.total_seconds())
+        hands = hire(workplace, start.worker_id, lease)
+    except ConfigurationError as error:
+        supervisor.send(Refused(str(error)))
+        return
+    except StoreUnavailable as error:
+        # It may be back soon: the supervisor starts another process after a pause.
+        sys.exit(f"taskwire worker: the store does not answer: {error}")
+    supervisor.send(Loaded(tuple(workplace.handlers), workplace.queues))
+    _Child(
+        supervisor, hands, lease, default_grace_s=start.settings.drain_grace.total_seconds()
+    ).work()
+
+
+class _Child:
+    def __init__(
+        self,
+        supervisor: Connection,
+        hands: Hands,
+        lease: RenewedLease,
+        *,
+        default_grace_s: float,
+    ) -> None:
+        self._supervisor = supervisor
+        self._hands = hands
+        self._crew = hands.crew
+        self._lease = lease
+        self._grace_s: float | None = None
+        self._default_grace_s = default_grace_s
+        self._unclaimed = 0
+
+    def work(self) -> None:
+        """Listens until it is told to drain, and drains."""
+        signal.signal(signal.SIGTERM, self._terminated)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while self._grace_s is None:
+            if self._supervisor.poll(0.25):
+                self._listen()
+            self._report()
+        idle = self._crew.drain(self._grace_s)
+        self._crew.finish(_SETTLE_TIMEOUT_S)
+        self._hands.close()
+        if not idle:
+            # A handler still runs: its thread must not outlive the hand-back of its task.
+            os._exit(0)
+
+    def _listen(self) -> None:
+        try:
+            message = self._supervisor.recv()
+        except (EOFError, OSError):
+            # The supervisor is gone, and with it everybody who renews our lease.
+            os._exit(1)
+        match message:
+            case Go(at):
+                self._lease.renewed(at)
+                self._crew.start()
+            case Renewed(at, cancelling):
+                self._lease.renewed(at)
+                for task_id, attempt in cancelling:
+                    self._crew.cancel(task_id, attempt)
+            case Drain(grace_s):
+                self._grace_s = grace_s
+
+    def _report(self) -> None:
+        if (count := self._crew.unclaimed) != self._unclaimed:
+            self._unclaimed = count
+            self._supervisor.send(Unclaimed(count))
+
+    def _terminated(self, _number: int, _frame: FrameType | None) -> None:
+        self._grace_s = self._default_grace_s

@@ -1,0 +1,40 @@
+"""The broker room as the crew steers it: which queues, when to stop, what is unclaimed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import dramatiq
+from taskwire_broker.claiming_broker import ClaimingBroker
+from taskwire_broker.topology import broker_queue
+
+from taskwire_worker.intake import Intake
+
+_DRAIN_TIMEOUT_S = 3.0
+
+
+class BrokerDeliveries:
+    """`Deliveries` from a claiming broker, which `make` makes when the intake is there."""
+
+    def __init__(
+        self,
+        queues: Iterable[str],
+        deployment_id: bytes,
+        make: Callable[[Intake], ClaimingBroker],
+    ) -> None:
+        self.queues: Mapping[str, str] = {
+            queue: broker_queue(queue, deployment_id) for queue in queues
+        }
+        self._make = make
+        self._broker: ClaimingBroker | None = None
+
+    def broker(self, intake: Intake) -> dramatiq.Broker:
+        self._broker = self._make(intake)
+        return self._broker
+
+    def drain(self) -> None:
+        if self._broker is not None:
+            self._broker.drain(_DRAIN_TIMEOUT_S)
+
+    def held(self) -> int:
+        return 0 if self._broker is None else self._broker.held

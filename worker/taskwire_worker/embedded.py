@@ -1,0 +1,124 @@
+"""The worker inside the gateway's process, for `taskwire dev`: the same crew, no supervisor.
+
+It needs no lease, because the data folder is locked: nobody else can run its tasks. Handlers
+run in threads of this process; those that declare process isolation run in children.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
+from taskwire_contracts import Contracts
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.ids import new_id
+from taskwire_core.settings import Settings
+from taskwire_db.writer import Writer
+
+from taskwire_worker.crew import Crew
+from taskwire_worker.deliveries import BrokerDeliveries
+from taskwire_worker.lease import EndlessLease
+from taskwire_worker.ports import Doorbell, WorkerRow
+from taskwire_worker.spool import Spool
+from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
+from taskwire_worker.workplace import load_workplace
+
+_SETTLE_TIMEOUT_S = 5.0
+
+
+class EmbeddedWorker:
+    """`replay` before the boot's sweeps, `start` after them, `drain` at the end. All block."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        contracts: Contracts,
+        *,
+        examples: bool,
+        writer: Writer,
+        doorbell: Doorbell,
+        exchange: EmbeddedExchange,
+        deployment_id: bytes,
+    ) -> None:
+        """Loads the handlers: those of the settings, or with `examples` the examples'.
+
+        Raises:
+            ConfigurationError: A handler cannot be loaded.
+        """
+        self.worker_id = new_id()
+        self._settings = settings
+        self._writer = writer
+        self._workplace = load_workplace(settings, examples=examples, contracts=contracts)
+        self._book = StoreWorkerBook(writer, ttl_us=None)
+        self._crew = Crew(
+            self._workplace.options(self.worker_id),
+            self._workplace.handlers,
+            ledger=StoreLedger(writer, self.worker_id),
+            doorbell=doorbell,
+            lease=EndlessLease(),
+            deliveries=BrokerDeliveries(
+                self._workplace.queues,
+                deployment_id,
+                lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
+            ),
+        )
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that it works on."""
+        return self._workplace.queues
+
+    @property
+    def unclaimed(self) -> int:
+        """How many deliveries wait here unclaimed."""
+        return self._crew.unclaimed
+
+    def replay(self) -> int:
+        """Writes the settlements that the last process left in its spool; how many there were.
+
+        Raises:
+            StoreUnavailable: They stay in the spool.
+        """
+        return Spool(self._settings.data_dir / "spool").replay(
+            lambda settlements: settle_spooled(self._writer, settlements)
+        )
+
+    def start(self) -> None:
+        """Registers the worker and begins to take on work.
+
+        Raises:
+            StoreUnavailable: It could not be registered.
+        """
+        self._book.register(
+            WorkerRow(
+                id=self.worker_id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                slots=self._settings.worker_threads,
+                types=tuple(self._workplace.handlers),
+                queues=self._workplace.queues,
+            )
+        )
+        self._crew.start()
+
+    def cancel(self, task_id: bytes, attempt: int) -> None:
+        """Tells the handler of that attempt to stop, if it runs here."""
+        self._crew.cancel(task_id, attempt)
+
+    def hurry(self) -> None:
+        """Ends the grace of a drain that another thread waits for."""
+        self._crew.hurry()
+
+    def drain(self, grace_s: float) -> None:
+        """Ends the work in order, `grace_s` and a few seconds at most.
+
+        A handler that still runs then loses its task: the process must end soon after.
+        """
+        self._crew.drain(grace_s)
+        self._crew.finish(_SETTLE_TIMEOUT_S)
+        try:
+            self._book.retired(self.worker_id)
+        except StoreUnavailable:
+            # The next boot recovers what is still marked as running.
+            return

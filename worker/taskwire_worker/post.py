@@ -1,0 +1,169 @@
+"""One place for a worker process: its life from start to end, one process after another."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from enum import Enum, auto
+
+from taskwire_core.ids import new_id, to_text
+from taskwire_core.settings import Settings
+
+from taskwire_worker.control import (
+    Drain,
+    FromChild,
+    Go,
+    Loaded,
+    Refused,
+    Renewed,
+    Start,
+    ToChild,
+    Unclaimed,
+)
+from taskwire_worker.heart import Heart
+from taskwire_worker.ports import WorkerRow
+from taskwire_worker.spawn import Child, spawn
+
+_LOG = logging.getLogger(__name__)
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 15.0
+# A process that has worked this long has not failed "again" when it fails.
+_STEADY_S = 30.0
+
+
+class Phase(Enum):
+    """Where the post's process is in its life."""
+
+    EMPTY = auto()
+    LOADING = auto()
+    REGISTERING = auto()
+    WORKING = auto()
+    DRAINING = auto()
+
+
+class Post:
+    """A place for one worker process, which `fill`s it again when its process has died."""
+
+    def __init__(self, settings: Settings, heart: Heart, *, module: str) -> None:
+        self._settings = settings
+        self._heart = heart
+        self._module = module
+        self._child: Child | None = None
+        self._pause_s = _FIRST_PAUSE_S
+        self._started_at = 0.0
+        self._killed_as_lost = False
+        self._has_worked = False
+        self.phase = Phase.EMPTY
+        self.worker_id = b""
+        self.fill_at = 0.0
+        """When an empty post is to be filled, monotonic seconds."""
+        self.refusal: str | None = None
+        """Why the process cannot start as it is configured; it is not started again then."""
+
+    @property
+    def child(self) -> Child | None:
+        """The process, None while the post is empty."""
+        return self._child
+
+    def fill(self) -> None:
+        """Starts a process under a new worker id."""
+        self.worker_id = new_id()
+        self._killed_as_lost = False
+        self._started_at = time.monotonic()
+        self._child = spawn(self._module)
+        self.phase = Phase.LOADING
+        self._send(Start(self.worker_id, self._settings))
+
+    def heard(self, message: FromChild) -> None:
+        """The process has said something."""
+        match message:
+            case Loaded(types, queues):
+                self.phase = Phase.REGISTERING
+                self._heart.register(self._row(types, queues))
+            case Refused(problem) if self._has_worked:
+                # What has worked before may work again; the pauses grow.
+                _LOG.error("worker cannot start", extra={"problem": problem})
+            case Refused(problem):
+                self.refusal = problem
+            case Unclaimed(count):
+                self._heart.unclaimed(self.worker_id, count)
+
+    def registered(self, at: float) -> None:
+        """The worker is in the store: it may claim."""
+        if self.phase is Phase.REGISTERING:
+            self.phase = Phase.WORKING
+            self._has_worked = True
+            self._send(Go(at))
+            _LOG.info("worker started", extra={"worker_id": to_text(self.worker_id)})
+
+    def renewed(self, at: float, cancelling: tuple[tuple[bytes, int], ...]) -> None:
+        """The lease was renewed."""
+        self._send(Renewed(at, cancelling))
+
+    def lease_gone(self) -> None:
+        """The lease ended while nobody renewed it: others run its tasks, under a new id we go
+        on."""
+        _LOG.error("lease was lost, worker replaced", extra={"worker_id": to_text(self.worker_id)})
+        self._killed_as_lost = True
+        self.kill()
+
+    def drain(self, grace_s: float) -> None:
+        """Asks the process to end in order; an empty post stays empty."""
+        if self.phase is Phase.WORKING:
+            self._send(Drain(grace_s))
+        elif self._child is not None:
+            # It has not claimed anything yet.
+            self.kill()
+        self.phase = Phase.DRAINING if self._child is not None else Phase.EMPTY
+
+    def kill(self) -> None:
+        """Ends the process now."""
+        if self._child is not None:
+            self._child.kill()
+
+    def ended(self) -> bool:
+        """Whether the process has ended since; then it is reaped, and its tasks are cared for."""
+        if self._child is None or self._child.process.poll() is None:
+            return False
+        code = self._child.reap()
+        self._child = None
+        in_order = (code == 0 or self.phase is Phase.DRAINING) and not self._killed_as_lost
+        if in_order:
+            self._heart.retired(self.worker_id)
+        else:
+            _LOG.error(
+                "worker died", extra={"worker_id": to_text(self.worker_id), "exit_code": code}
+            )
+            self._heart.lost(self.worker_id)
+        self.phase = Phase.EMPTY
+        self._plan_successor()
+        return True
+
+    def _plan_successor(self) -> None:
+        now = time.monotonic()
+        if now - self._started_at > _STEADY_S:
+            self._pause_s = _FIRST_PAUSE_S
+        self.fill_at = now + self._pause_s
+        self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
+
+    def _row(self, types: tuple[str, ...], queues: tuple[str, ...]) -> WorkerRow:
+        assert self._child is not None
+        return WorkerRow(
+            id=self.worker_id,
+            host=socket.gethostname(),
+            pid=self._child.process.pid,
+            slots=self._settings.worker_threads,
+            types=types,
+            queues=queues,
+        )
+
+    def _send(self, message: ToChild) -> None:
+        if self._child is None:
+            return
+        try:
+            self._child.pipe.send(message)
+        except OSError:
+            # The process is dead or dying; whoever reaps it does the rest.
+            _LOG.debug("worker did not listen", extra={"pid": os.getpid()})

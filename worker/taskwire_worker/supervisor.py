@@ -1,0 +1,152 @@
+"""The parent of the worker processes: starts, watches, renews, replaces and drains them.
+
+It runs no handler and imports none, so it keeps their leases whatever they do to themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+
+from taskwire_core.settings import Settings
+
+from taskwire_worker.heart import Beat, Heart, News, Registered
+from taskwire_worker.ports import WorkerBook
+from taskwire_worker.post import Phase, Post
+
+_LOG = logging.getLogger(__name__)
+
+CHILD_MODULE = "taskwire_worker.child"
+REFUSED = 2
+"""The exit code of a process that cannot start as it is configured."""
+
+# What a child may need after its grace: stopping handlers, the last commits, the spool.
+_DRAIN_SLACK_S = 12.0
+_GOODBYE_S = 10.0
+
+
+class Supervisor:
+    """`run` in the main thread of the process; it handles the signals there."""
+
+    def __init__(self, settings: Settings, book: WorkerBook, *, module: str = CHILD_MODULE) -> None:
+        self._settings = settings
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        interval_s = settings.lease_ttl.total_seconds() / 4
+        self._heart = Heart(book, interval_s=interval_s, tell=self._hear_news)
+        self._posts = [
+            Post(settings, self._heart, module=module) for _ in range(settings.worker_processes)
+        ]
+        self._signals = 0
+        self._draining = False
+        self._kill_at = float("inf")
+
+    def run(self) -> int:
+        """Works until SIGTERM or SIGINT and answers with the process's exit code.
+
+        A first signal drains, a second one ends everything now.
+        """
+        self._heart.start()
+        with self._signals_handled():
+            while not self._over():
+                self._step()
+        refusal = self._refusal()
+        if refusal is not None:
+            print(f"taskwire worker: {refusal}", file=sys.stderr)  # noqa: T201  # for a person
+        if not self._heart.stop(_GOODBYE_S):
+            _LOG.error("store away, tasks are recovered when their lease ends")
+        return REFUSED if refusal is not None else 0
+
+    def stop(self) -> None:
+        """What a signal does, from any thread."""
+        self._signals += 1
+        os.eventfd_write(self._bell, 1)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        self._obey_signals(now)
+        for post in self._posts:
+            if post.phase is Phase.EMPTY and not self._draining and now >= post.fill_at:
+                post.fill()
+        self._listen()
+        for post in self._posts:
+            post.ended()
+        if self._refusal() is not None and not self._draining:
+            self._drain(now, grace_s=0.0)
+
+    def _over(self) -> bool:
+        return self._draining and all(post.child is None for post in self._posts)
+
+    def _refusal(self) -> str | None:
+        return next((post.refusal for post in self._posts if post.refusal is not None), None)
+
+    def _obey_signals(self, now: float) -> None:
+        if self._signals and not self._draining:
+            self._drain(now, grace_s=self._settings.drain_grace.total_seconds())
+        if self._signals > 1 or now > self._kill_at:
+            for post in self._posts:
+                post.kill()
+
+    def _drain(self, now: float, *, grace_s: float) -> None:
+        _LOG.info("worker draining", extra={"grace_s": grace_s})
+        self._draining = True
+        self._kill_at = now + grace_s + _DRAIN_SLACK_S
+        for post in self._posts:
+            post.drain(grace_s)
+
+    def _listen(self) -> None:
+        pipes = {post.child.pipe: post for post in self._posts if post.child is not None}
+        for ready in wait([*pipes, self._bell], timeout=0.5):
+            if isinstance(ready, Connection):
+                self._hear(pipes[ready], ready)
+            else:
+                os.eventfd_read(self._bell)
+        while not self._news.empty():
+            self._act_on(self._news.get())
+
+    def _hear(self, post: Post, pipe: Connection) -> None:
+        try:
+            post.heard(pipe.recv())
+        except (EOFError, OSError):
+            # The end of its pipe is the end of a worker, even if its process lingers.
+            post.kill()
+            if post.child is not None:
+                post.child.process.wait()
+
+    def _act_on(self, news: News) -> None:
+        for post in self._posts:
+            match news:
+                case Registered(worker_id, at) if worker_id == post.worker_id:
+                    post.registered(at)
+                case Beat(at, asked, renewal) if post.worker_id in asked:
+                    if post.worker_id in renewal.alive:
+                        cancelling = renewal.cancelling.get(post.worker_id, ())
+                        post.renewed(at, tuple(cancelling))
+                    elif post.child is not None:
+                        post.lease_gone()
+
+    def _hear_news(self, news: News) -> None:
+        self._news.put(news)
+        os.eventfd_write(self._bell, 1)
+
+    @contextmanager
+    def _signals_handled(self) -> Iterator[None]:
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            self.stop()
+
+        before = {
+            number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,71 @@
+"""What a worker process loads before it works: contracts, handlers, and the queues they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import taskwire_contracts
+from taskwire_contracts import Contracts
+from taskwire_core.errors import ConfigurationError
+from taskwire_core.settings import Settings
+
+from taskwire_worker.crew import CrewOptions
+from taskwire_worker.handlers import Handler, load_handlers
+from taskwire_worker.isolation import ChildSetup
+
+EXAMPLE_HANDLERS = ("taskwire_examples",)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a process can run, and `queues`: where it takes it from, by taskwire's names."""
+
+    settings: Settings
+    handlers: Mapping[str, Handler]
+    queues: tuple[str, ...]
+    isolation: ChildSetup
+
+    def options(self, worker_id: bytes) -> CrewOptions:
+        """What the crew of that worker is told."""
+        return CrewOptions(
+            worker_id=worker_id,
+            threads=self.settings.worker_threads,
+            data_dir=self.settings.data_dir,
+            cancel_grace_s=self.settings.cancel_grace.total_seconds(),
+            max_result_bytes=self.settings.max_payload_bytes,
+            isolation=self.isolation,
+        )
+
+
+def load_workplace(
+    settings: Settings, *, examples: bool = False, contracts: Contracts | None = None
+) -> Workplace:
+    """Loads what the settings name; `contracts` where they are loaded already.
+
+    Raises:
+        ConfigurationError: A contract or a handler cannot be loaded, or there is no handler.
+    """
+    modules = EXAMPLE_HANDLERS if examples else settings.handlers
+    if not modules:
+        raise ConfigurationError(
+            "TASKWIRE_HANDLERS must name the modules with your @task functions,"
+            " comma-separated, for example TASKWIRE_HANDLERS=acme.tasks"
+        )
+    if contracts is None:
+        paths = [Path(path) for path in settings.contracts]
+        contracts = taskwire_contracts.load(paths, examples=examples)
+    handlers = load_handlers(modules, contracts)
+    needed = dict.fromkeys(h.task_type.options.queue for h in handlers.values())
+    return Workplace(
+        settings=settings,
+        handlers=handlers,
+        queues=settings.worker_queues or tuple(needed),
+        isolation=ChildSetup(
+            modules=modules,
+            contracts=settings.contracts,
+            examples=examples,
+            log_level=settings.log_level,
+        ),
+    )
