@@ -1,0 +1,106 @@
+"""Admission control: how many calls of each kind are served at once, and when none is.
+
+grpc's own `maximum_concurrent_rpcs` counts streams together with short calls; here each
+kind has its own limit, so that watchers cannot shut out submissions.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from types import TracebackType
+
+from taskwire_core.errors import Refused, RequestError, Unavailable
+
+
+class Kind(StrEnum):
+    """What a call costs: CPU for a moment (UNARY), or memory for long (WATCH, DURABLE)."""
+
+    UNARY = "unary"
+    WATCH = "watch"
+    DURABLE = "durable"
+
+
+LIMITS = {Kind.UNARY: 2_000, Kind.WATCH: 10_000, Kind.DURABLE: 10_000}
+
+
+class Admission:
+    """Counts the calls in progress. Used on the event loop only."""
+
+    def __init__(self, limits: dict[Kind, int] | None = None) -> None:
+        self._limits = {**LIMITS, **(limits or {})}
+        self._open = dict.fromkeys(Kind, 0)
+        self._draining = False
+        self._gates = {kind: Gate(self, kind) for kind in Kind}
+
+    def gate(self, kind: Kind) -> Gate:
+        """A context manager around one call of `kind`."""
+        return self._gates[kind]
+
+    def open(self, kind: Kind) -> int:
+        """How many calls of `kind` are in progress."""
+        return self._open[kind]
+
+    def drain(self) -> None:
+        """Refuse every new call from now on."""
+        self._draining = True
+
+    def enter(self, kind: Kind) -> None:
+        """Count one more call.
+
+        Raises:
+            RequestError: the server drains, or the limit of this kind is reached.
+        """
+        if self._draining:
+            raise draining()
+        if self._open[kind] >= self._limits[kind]:
+            raise _refusal(kind, self._limits[kind])
+        self._open[kind] += 1
+
+    def leave(self, kind: Kind) -> None:
+        """Count one call less."""
+        self._open[kind] -= 1
+
+
+class Gate:
+    """The context manager of one kind; it has no state of its own and is shared by all calls."""
+
+    def __init__(self, admission: Admission, kind: Kind) -> None:
+        self._admission = admission
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        self._admission.enter(self._kind)
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._admission.leave(self._kind)
+
+
+def draining() -> RequestError:
+    """What a call is told that arrives at, or is cut by, a server that goes away."""
+    return Unavailable(
+        "SERVER_DRAINING",
+        "This server is going away; call again and another one, or its successor, will answer.",
+        retry_after=timedelta(milliseconds=500),
+    )
+
+
+def _refusal(kind: Kind, limit: int) -> RequestError:
+    if kind is Kind.WATCH:
+        return Refused(
+            "TOO_MANY_WATCHES",
+            "This server serves as many watches as it may; try again later.",
+            metadata={"limit": str(limit)},
+            retry_after=timedelta(seconds=5),
+        )
+    return Unavailable(
+        "OVERLOADED",
+        "This server is busy; try again in a moment.",
+        metadata={"limit": str(limit)},
+        retry_after=timedelta(seconds=1),
+    )

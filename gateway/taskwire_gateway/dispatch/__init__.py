@@ -1,0 +1,1 @@
+"""Handing queued tasks to the broker."""

@@ -1,0 +1,193 @@
+"""The dispatcher: hands this gateway's queued tasks to the broker, after their answers.
+
+A dispatch goes outbox → unconfirmed → confirmed → marked in SQL. A refused one waits and is
+published again; nothing is published twice while its confirm is outstanding. Rows that this
+gateway does not take (no window, no broker, no worker) stay in SQL for the leader's backlog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.task import Dispatch, Task
+from taskwire_gateway.dispatch.window import Windows
+from taskwire_gateway.ports import Broker, DispatchMarks
+from taskwire_gateway.workers_alive import LiveWorkers
+
+log = logging.getLogger(__name__)
+
+MARK_PAUSE_S = 0.25
+RETRY_PAUSE_S = 1.0
+
+
+class Dispatcher:
+    """Belongs to one event loop. `confirmed`, `refused` and `connected` are the broker's
+    callbacks; `spilled` is set when a task was left to the leader's backlog."""
+
+    def __init__(
+        self,
+        marks: DispatchMarks,
+        workers: LiveWorkers,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._marks = marks
+        self._workers = workers
+        self._monotonic = monotonic
+        self._broker: Broker | None = None
+        self._windows = Windows()
+        self._outbox: list[Dispatch] = []
+        self._unconfirmed: dict[bytes, Dispatch] = {}
+        self._refused: dict[bytes, Dispatch] = {}
+        self._to_mark: list[Dispatch] = []
+        self._active = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        self._measured_at = monotonic()
+        self.spilled = asyncio.Event()
+
+    def start(self, broker: Broker) -> None:
+        """Begin to mark and to measure."""
+        self._broker = broker
+        self._loop_task = asyncio.create_task(self._mark_forever(), name="dispatch-marks")
+
+    async def close(self) -> None:
+        """Mark what was confirmed; call it after the broker's publisher has closed."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop_task
+        if self._retry is not None:
+            self._retry.cancel()
+        with suppress(StoreUnavailable):
+            await self._mark()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the broker takes messages now."""
+        return self._broker is not None and self._broker.connected
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many dispatches the broker has not answered."""
+        return len(self._unconfirmed) + len(self._outbox)
+
+    def takes(self, task_type: str, queue: str) -> bool:
+        """Whether this gateway will publish one more task of that queue itself."""
+        window = self._windows.of(queue)
+        if self.ready and window.room and self._workers.known().get(task_type):
+            window.sent()
+            self._active.set()
+            return True
+        self.spilled.set()
+        return False
+
+    def room(self, queue: str) -> int:
+        """How many more of the queue's backlog may be dispatched now."""
+        return self._windows.of(queue).room if self.ready else 0
+
+    def dispatch(self, tasks: Sequence[Task]) -> None:
+        """Publish these once the present callback has ended, and with it the answer is sent."""
+        self._enqueue([dispatch_of(task) for task in tasks])
+
+    def dispatch_backlog(self, dispatches: Sequence[Dispatch]) -> None:
+        """Publish rows that the leader has taken over; they count for the windows."""
+        for queue, count in Counter(found.queue for found in dispatches).items():
+            self._windows.of(queue).sent(count)
+        self._enqueue(dispatches)
+
+    def confirmed(self, dispatches: Sequence[Dispatch]) -> None:
+        """The broker has these."""
+        for found in dispatches:
+            self._unconfirmed.pop(found.task_id, None)
+        self._to_mark.extend(dispatches)
+        self._active.set()
+
+    def refused(self, dispatches: Sequence[Dispatch]) -> None:
+        """The broker does not have these, or nobody knows."""
+        for found in dispatches:
+            self._unconfirmed.pop(found.task_id, None)
+            self._refused[found.task_id] = found
+        self._retry_later()
+
+    def connected(self) -> None:
+        """The broker takes messages again."""
+        self._publish_refused()
+        self.spilled.set()
+
+    def _enqueue(self, dispatches: Sequence[Dispatch]) -> None:
+        if not dispatches:
+            return
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outbox.extend(dispatches)
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        assert self._broker is not None, "the dispatcher was not started"
+        new = [found for found in outbox if found.task_id not in self._unconfirmed]
+        self._unconfirmed.update((found.task_id, found) for found in new)
+        self._broker.publish(new)
+
+    def _retry_later(self) -> None:
+        if self._retry is None:
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(RETRY_PAUSE_S, self._publish_refused)
+
+    def _publish_refused(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if not self._refused:
+            return
+        if not self.ready:
+            return  # `connected` comes back to them.
+        refused, self._refused = self._refused, {}
+        self._enqueue(list(refused.values()))
+
+    async def _mark_forever(self) -> None:
+        while True:
+            if not self._busy():
+                self._active.clear()
+            await self._active.wait()
+            await asyncio.sleep(MARK_PAUSE_S)
+            try:
+                await self._mark()
+                await self._measure()
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_PAUSE_S)
+            except Exception:
+                log.exception("marking dispatches failed")
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    def _busy(self) -> bool:
+        return bool(self._to_mark or self._unconfirmed or self._windows.any())
+
+    async def _mark(self) -> None:
+        if not self._to_mark:
+            return
+        marking, self._to_mark = self._to_mark, []
+        try:
+            await self._marks.mark_dispatched(marking)
+        except BaseException:
+            self._to_mark = marking + self._to_mark
+            raise
+
+    async def _measure(self) -> None:
+        outstanding = Counter(await self._marks.dispatched())
+        for found in (*self._unconfirmed.values(), *self._refused.values(), *self._to_mark):
+            outstanding[found.queue] += 1
+        now = self._monotonic()
+        self._windows.measured(outstanding, elapsed_s=now - self._measured_at)
+        self._measured_at = now
+
+
+def dispatch_of(task: Task) -> Dispatch:
+    """The message that `task` is published with."""
+    return Dispatch(task.id, task.type, task.options.queue, task.dispatch)

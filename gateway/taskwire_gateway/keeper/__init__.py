@@ -1,0 +1,1 @@
+"""The leader's sweeps: what must happen although nobody asks for it."""

@@ -1,0 +1,64 @@
+"""The leader's backlog: rows that no gateway publishes, dispatched as their windows allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from taskwire_core.task import Dispatch
+from taskwire_gateway.keeper.ports import CHUNK, BacklogRows
+from taskwire_gateway.workers_alive import LiveWorkers
+
+
+class BacklogDispatch(Protocol):
+    """The dispatcher, as far as the backlog needs it."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the broker takes messages now."""
+
+    @property
+    def spilled(self) -> asyncio.Event:
+        """Set when rows were left to the backlog."""
+
+    def room(self, queue: str) -> int:
+        """How many more tasks of the queue may be dispatched."""
+
+    def dispatch_backlog(self, dispatches: Sequence[Dispatch]) -> None:
+        """Publish these."""
+
+
+class Backlog:
+    """Fills every queue's window from SQL."""
+
+    def __init__(
+        self, rows: BacklogRows, dispatcher: BacklogDispatch, workers: LiveWorkers
+    ) -> None:
+        self._rows = rows
+        self._dispatcher = dispatcher
+        self._workers = workers
+
+    async def sweep(self) -> int:
+        """How many rows were dispatched."""
+        if not self._dispatcher.ready:
+            return 0
+        self._dispatcher.spilled.clear()
+        queues = await self._rows.queued_types()
+        if not queues:
+            return 0
+        live = await self._workers.now()
+        total = 0
+        for queue, types in queues.items():
+            total += await self._fill(queue, sorted(found for found in types if live.get(found)))
+        return total
+
+    async def _fill(self, queue: str, types: Sequence[str]) -> int:
+        total = 0
+        while types and (limit := min(self._dispatcher.room(queue), CHUNK)):
+            found = await self._rows.take(queue, types, limit)
+            self._dispatcher.dispatch_backlog(found)
+            total += len(found)
+            if len(found) < limit:
+                break
+        return total

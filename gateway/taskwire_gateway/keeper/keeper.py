@@ -1,0 +1,129 @@
+"""The keeper: one gateway leads and does what time demands; the others stand by.
+
+Every write is a compare-and-set, so that two keepers for a moment are harmless. What each
+sweep does is in lifecycle order; this file owns when and how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_gateway.keeper.backlog import Backlog
+from taskwire_gateway.keeper.ports import CHUNK, Leadership, Sweeps
+from taskwire_gateway.keeper.stranded import INTERVAL_S, StrandedSweep
+from taskwire_gateway.ports import Clock
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+"""A timer set by another process is seen this late at most: one small read per tick."""
+
+PAUSE_AFTER_ERROR_S = 1.0
+
+
+@dataclass(slots=True)
+class _Chore:
+    """One sweep and how often it is due; it runs again at once while it finds full chunks."""
+
+    sweep: Callable[[], Awaitable[int]]
+    every_s: float
+    due: float = field(default=0.0)
+
+
+class Keeper:
+    """Runs until it is closed; `lease_s` is how long a leadership lasts without renewal."""
+
+    def __init__(
+        self,
+        *,
+        leadership: Leadership,
+        sweeps: Sweeps,
+        backlog: Backlog,
+        stranded: StrandedSweep,
+        spilled: asyncio.Event,
+        clock: Clock,
+        lease_s: float,
+    ) -> None:
+        self._leadership = leadership
+        self._sweeps = sweeps
+        self._backlog = backlog
+        self._spilled = spilled
+        self._clock = clock
+        self._renew_s = lease_s / 4
+        self._chores = [
+            _Chore(sweeps.lost, min(1.0, lease_s / 4)),
+            _Chore(sweeps.dead_gateways, lease_s / 2),
+            _Chore(backlog.sweep, 1.0),
+            _Chore(stranded.sweep, INTERVAL_S),
+            _Chore(self._checkpoint, 1.0),
+        ]
+        self._renewal = 0.0
+        self._loop_task: asyncio.Task[None] | None = None
+        self.leads = False
+        """Whether this gateway did the work at the last tick."""
+
+    def start(self) -> None:
+        """Begin to stand for leader."""
+        self._loop_task = asyncio.create_task(self._run(), name="keeper")
+
+    async def close(self) -> None:
+        """Stop; the lease runs out by itself."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop_task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(await self._tick())
+            except StoreUnavailable:
+                # The next tick must ask again who leads: this one's lease may have passed.
+                self.leads, self._renewal = False, 0.0
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+            except Exception:
+                log.exception("a sweep failed and is tried again")
+                await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def _tick(self) -> float:
+        """Do what is due; how many seconds there is nothing to do."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._renewal:
+            self.leads = await self._leadership.lead()
+            self._renewal = now + self._renew_s
+        if not self.leads:
+            return min(TICK_S * 4, self._renew_s)
+        pause_s = await self._timers()
+        for chore in self._chores:
+            if now >= chore.due:
+                chore.due = now + chore.every_s
+                if await chore.sweep() >= CHUNK:
+                    chore.due = now
+        if self._spilled.is_set():
+            await self._backlog.sweep()
+        return pause_s
+
+    async def _timers(self) -> float:
+        """Move what is due; how long to sleep until the next timer, at most a tick."""
+        next_us = await self._sweeps.next_due_us()
+        left_s = self._left_s(next_us)
+        if left_s > 0:
+            return min(TICK_S, left_s)
+        moved = await self._sweeps.due()
+        ended = await self._sweeps.deadlines()
+        if moved:
+            await self._backlog.sweep()
+        # Nothing moved although something was due: the store's clock is a little behind ours.
+        return 0.0 if max(moved, ended) >= CHUNK else min(TICK_S, 0.01 if moved + ended else 0.05)
+
+    def _left_s(self, next_us: int | None) -> float:
+        return TICK_S if next_us is None else (next_us - self._clock.now_us()) / 1e6
+
+    async def _checkpoint(self) -> int:
+        await self._sweeps.checkpoint()
+        return 0

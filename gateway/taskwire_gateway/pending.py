@@ -1,0 +1,33 @@
+"""Why a task has not started: computed when it is read, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from taskwire_core.lifecycle import State
+from taskwire_core.task import Task
+
+
+class PendingReason(IntEnum):
+    """The numbers are those of `taskwire.v1.PendingReason`."""
+
+    UNSPECIFIED = 0
+    DELAYED = 1
+    BACKING_OFF = 2
+    AWAITING_DISPATCH = 3
+    AWAITING_WORKER = 4
+    NO_WORKER = 5
+
+
+def pending_reason(task: Task, live_workers: Mapping[str, int]) -> PendingReason:
+    """What `task` waits for; UNSPECIFIED when it does not wait."""
+    if task.state is State.SCHEDULED:
+        return PendingReason.DELAYED
+    if task.state is State.RETRYING:
+        return PendingReason.BACKING_OFF
+    if task.state is not State.QUEUED:
+        return PendingReason.UNSPECIFIED
+    if not live_workers.get(task.type):
+        return PendingReason.NO_WORKER
+    return PendingReason.AWAITING_WORKER if task.dispatched else PendingReason.AWAITING_DISPATCH

@@ -1,0 +1,34 @@
+"""What makes two submissions with one request id the same: a hash over what the caller sent."""
+
+from __future__ import annotations
+
+import hashlib
+
+from taskwire.v1 import task_service_pb2
+
+
+def request_hash(
+    request: task_service_pb2.SubmitTaskRequest, *, task_type: str, input_data: bytes
+) -> bytes:
+    """32 bytes over the type, the input, the schedule as sent, the overrides and the labels.
+
+    `input_data` is the input re-serialised deterministically, so that two encodings of the
+    same message count as the same.
+    """
+    schedule = request.schedule_time if request.HasField("schedule_time") else None
+    delay = request.delay if request.HasField("delay") else None
+    parts = [
+        task_type.encode(),
+        input_data,
+        f"{schedule.seconds}.{schedule.nanos}".encode() if schedule is not None else b"",
+        f"{delay.seconds}.{delay.nanos}".encode() if delay is not None else b"",
+        request.overrides.SerializeToString(deterministic=True),
+    ]
+    for key, value in sorted(request.labels.items()):
+        parts += [key.encode(), value.encode()]
+    digest = hashlib.sha256()
+    for part in parts:
+        # Lengths keep the parts apart: without them "ab" + "c" would be "a" + "bc".
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.digest()

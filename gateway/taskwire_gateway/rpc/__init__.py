@@ -1,0 +1,1 @@
+"""The wire: messages in, use cases, messages out; statuses and metadata."""

@@ -1,0 +1,152 @@
+"""What surrounds every call: one shape for unary calls and streams alike.
+
+From the outside in: the call's id in the trailers, errors turned into statuses, admission,
+then the parsing of the request. A handler raises the errors of `taskwire_core.errors` and
+knows nothing of statuses; nothing that nobody foresaw leaves with its own text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import NoReturn, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2
+
+from taskwire_core.errors import RequestError, StoreUnavailable
+from taskwire_gateway.admission import Gate
+from taskwire_gateway.rpc import statuses
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Trailer = tuple[str, str]
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+CALL_ID_KEY = "taskwire-call-id"
+OWNER = "dev"
+"""Everybody, until there is authentication."""
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_prefix = secrets.token_hex(6)
+_numbers = itertools.count(1)
+
+
+class StatusError(Exception):
+    """A call that ends with a status made elsewhere: a task's own error."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+class Call:
+    """One call: an async context manager that answers whatever its block raises.
+
+    `trailers` are sent with the answer, whatever it is.
+    """
+
+    __slots__ = ("context", "id", "owner", "trailers")
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.id = f"{_prefix}-{next(_numbers):x}"
+        self.owner = OWNER
+        self.trailers: list[Trailer] = [(CALL_ID_KEY, self.id)]
+
+    async def __aenter__(self) -> Call:
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.context.set_trailing_metadata(tuple(self.trailers))
+        elif isinstance(error, Exception):
+            await self._abort(self._status(error))
+
+    def time_left_s(self) -> float | None:
+        """Seconds until the caller's deadline, None when it set none."""
+        return self.context.time_remaining()
+
+    def _status(self, error: Exception) -> status_pb2.Status:
+        if isinstance(error, StatusError):
+            return error.status
+        if isinstance(error, RequestError):
+            return statuses.status_of(error)
+        if isinstance(error, StoreUnavailable):
+            log.warning("the store did not answer a call", extra={"call": self.id})
+            return statuses.status_of(statuses.store_unavailable(error))
+        log.error("a call failed unexpectedly", exc_info=error, extra={"call": self.id})
+        return statuses.status_of(statuses.internal(self.id))
+
+    async def _abort(self, status: status_pb2.Status) -> NoReturn:
+        details = (statuses.DETAILS_KEY, status.SerializeToString())
+        code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
+        await self.context.abort(
+            code, statuses.wire_message(status.message), (*self.trailers, details)
+        )
+        raise AssertionError("abort returned")
+
+
+def parse(data: bytes, request_class: type[Request]) -> Request:
+    """The request in `data`.
+
+    Raises:
+        RequestError: MALFORMED_REQUEST.
+    """
+    try:
+        return request_class.FromString(data)
+    except DecodeError:
+        raise statuses.malformed(request_class.DESCRIPTOR.full_name) from None
+
+
+def unary(
+    request_class: type[Request],
+    gate: Gate,
+    serve: Callable[[Request, Call], Awaitable[Message]],
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """A method that answers one request with one message."""
+
+    async def answer(data: bytes, context: Context) -> bytes:
+        async with Call(context) as call:
+            with gate:
+                response = await serve(parse(data, request_class), call)
+                return response.SerializeToString()
+
+    return grpc.unary_unary_rpc_method_handler(answer)  # type: ignore[arg-type]  # sync stubs
+
+
+Send = Callable[[Message], Awaitable[None]]
+
+
+def stream(
+    request_class: type[Request],
+    gate: Gate,
+    serve: Callable[[Request, Call, Send], Awaitable[None]],
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """A method that answers one request with a stream of messages, which `serve` sends."""
+
+    async def answer(data: bytes, context: Context) -> None:
+        async def send(message: Message) -> None:
+            await context.write(message.SerializeToString())
+
+        async with Call(context) as call:
+            with gate:
+                await serve(parse(data, request_class), call, send)
+
+    return grpc.unary_stream_rpc_method_handler(answer)  # type: ignore[arg-type]  # sync stubs
+
+
+def metadata_of(context: Context) -> Sequence[tuple[str, str | bytes]]:
+    """What the caller sent along, in its order."""
+    return tuple(context.invocation_metadata() or ())

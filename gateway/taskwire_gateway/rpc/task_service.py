@@ -1,0 +1,225 @@
+"""`taskwire.v1.TaskService`: message in, use case, message out, one method each."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf.message import Message
+from taskwire.v1 import task_service_pb2 as pb
+
+from taskwire_contracts import Contracts
+from taskwire_contracts.conversion import options_message, to_timedelta
+from taskwire_core.errors import FieldViolation, InvalidRequest, RequestError
+from taskwire_core.ids import to_text
+from taskwire_core.task import ProgressRing, Task, View
+from taskwire_gateway.admission import Admission, Kind
+from taskwire_gateway.limits import Limits
+from taskwire_gateway.ports import Clock
+from taskwire_gateway.rpc.calls import Call, Send, stream, unary
+from taskwire_gateway.rpc.statuses import status_of
+from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
+from taskwire_gateway.use_cases.cancelling import Cancelling
+from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
+from taskwire_gateway.use_cases.submitting import Accepted, Submitting
+from taskwire_gateway.validation import Rules
+from taskwire_gateway.watch.slot import End
+from taskwire_gateway.watch.watching import (
+    DEADLINE_MARGIN_S,
+    DEFAULT_HEARTBEAT,
+    LONGEST_WAIT,
+    Event,
+    Watching,
+)
+from taskwire_gateway.workers_alive import LiveWorkers
+
+SERVICE = "taskwire.v1.TaskService"
+_PAGE = 50
+
+Handlers = dict[str, grpc.RpcMethodHandler[bytes, bytes]]
+
+
+class TaskService:
+    """The methods; `handlers` is what the server serves."""
+
+    def __init__(
+        self,
+        *,
+        contracts: Contracts,
+        submitting: Submitting,
+        cancelling: Cancelling,
+        watching: Watching,
+        tasks: GroupReader,
+        messages: TaskMessages,
+        workers: LiveWorkers,
+        rules: Rules,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
+        self._contracts = contracts
+        self._submitting = submitting
+        self._cancelling = cancelling
+        self._watching = watching
+        self._tasks = tasks
+        self._messages = messages
+        self._workers = workers
+        self._rules = rules
+        self._clock = clock
+        self._limits = limits
+
+    def handlers(self, admission: Admission) -> Handlers:
+        """The method handlers by path."""
+        short, long = admission.gate(Kind.UNARY), admission.gate(Kind.WATCH)
+        methods = {
+            "SubmitTask": unary(pb.SubmitTaskRequest, short, self.submit_task),
+            "BatchSubmitTasks": unary(pb.BatchSubmitTasksRequest, short, self.batch_submit_tasks),
+            "GetTask": unary(pb.GetTaskRequest, short, self.get_task),
+            "WaitTask": unary(pb.WaitTaskRequest, long, self.wait_task),
+            "WatchTask": stream(pb.WatchTaskRequest, long, self.watch_task),
+            "CancelTask": unary(pb.CancelTaskRequest, short, self.cancel_task),
+            "ListTaskTypes": unary(pb.ListTaskTypesRequest, short, self.list_task_types),
+        }
+        return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
+
+    async def submit_task(
+        self, request: pb.SubmitTaskRequest, call: Call
+    ) -> pb.SubmitTaskResponse:
+        """Commit one task."""
+        return self._accepted(await self._submitting.submit(request, owner=call.owner))
+
+    async def batch_submit_tasks(
+        self, request: pb.BatchSubmitTasksRequest, call: Call
+    ) -> pb.BatchSubmitTasksResponse:
+        """Commit all or none, or those that can be."""
+        response = pb.BatchSubmitTasksResponse()
+        if not request.allow_partial_success:
+            for answer in await self._submitting.submit_all(request.requests, owner=call.owner):
+                response.results.add().ok.CopyFrom(self._accepted(answer))
+            return response
+        for found in await self._submitting.submit_some(request.requests, owner=call.owner):
+            result = response.results.add()
+            if isinstance(found, RequestError):
+                result.error.CopyFrom(status_of(found))
+            else:
+                result.ok.CopyFrom(self._accepted(found))
+        return response
+
+    async def get_task(self, request: pb.GetTaskRequest, call: Call) -> pb.GetTaskResponse:
+        """Read one task."""
+        self._check(request)
+        view = view_of(request.view, View.FULL)
+        task = await self._tasks.task(task_id_of(request.id), view, owner=call.owner)
+        return pb.GetTaskResponse(task=self._messages.task(task, view))
+
+    async def wait_task(self, request: pb.WaitTaskRequest, call: Call) -> pb.WaitTaskResponse:
+        """Wait for the end, or for the time-out, which is no error."""
+        self._check(request)
+        view = view_of(request.view, View.OUTCOME)
+        timeout = to_timedelta(request.timeout) if request.HasField("timeout") else LONGEST_WAIT
+        timeout_s = min(timeout, LONGEST_WAIT).total_seconds()
+        left = call.time_left_s()
+        if left is not None:
+            # A wait that would outlast the caller's deadline could not be answered at all.
+            timeout_s = max(0.0, min(timeout_s, left - min(DEADLINE_MARGIN_S, left / 2)))
+        task, timed_out = await self._watching.wait(
+            task_id_of(request.id), owner=call.owner, timeout_s=timeout_s, view=view
+        )
+        return pb.WaitTaskResponse(task=self._messages.task(task, view), timed_out=timed_out)
+
+    async def watch_task(self, request: pb.WatchTaskRequest, call: Call, send: Send) -> None:
+        """Stream a task's changes until it has ended."""
+        self._check(request)
+        view = view_of(request.view, View.OUTCOME)
+        heartbeat = DEFAULT_HEARTBEAT
+        if request.HasField("heartbeat_interval"):
+            heartbeat = to_timedelta(request.heartbeat_interval)
+
+        async def send_event(event: Event) -> None:
+            await send(self._event(event, view))
+
+        await self._watching.watch(
+            task_id_of(request.id),
+            send_event,
+            owner=call.owner,
+            after_version=request.after_version,
+            view=view,
+            heartbeat=heartbeat,
+        )
+
+    async def cancel_task(
+        self, request: pb.CancelTaskRequest, call: Call
+    ) -> pb.CancelTaskResponse:
+        """Cancel, or say that it had ended."""
+        self._check(request)
+        found = await self._cancelling.cancel(
+            task_id_of(request.id), owner=call.owner, reason=request.reason
+        )
+        task = self._messages.task(found.task)
+        return pb.CancelTaskResponse(task=task, effective=found.effective)
+
+    async def list_task_types(
+        self, request: pb.ListTaskTypesRequest, call: Call
+    ) -> pb.ListTaskTypesResponse:
+        """The loaded types by name; a page token is the last name of the page before."""
+        self._check(request)
+        names = sorted(name for name in self._contracts.types if name > request.page_token)
+        if request.page_token and request.page_token not in self._contracts.types:
+            raise _invalid_page_token()
+        size = request.page_size or _PAGE
+        live = await self._workers.now()
+        response = pb.ListTaskTypesResponse(
+            task_types=[self._task_type(name, live.get(name, 0)) for name in names[:size]]
+        )
+        if len(names) > size:
+            response.next_page_token = names[size - 1]
+        return response
+
+    def _check(self, request: Message) -> None:
+        found = self._rules.violations(request)
+        if found:
+            first = found[0]
+            raise InvalidRequest(
+                "FIELD_VIOLATION",
+                "The request is not valid; correct the fields that the details name."
+                f" {first.field}: {first.description}.",
+                violations=found,
+            )
+
+    def _accepted(self, answer: Accepted) -> pb.SubmitTaskResponse:
+        return pb.SubmitTaskResponse(
+            task=self._messages.task(answer.task),
+            disposition=pb.SubmitTaskResponse.Disposition.ValueType(answer.disposition),
+        )
+
+    def _event(self, event: Event, view: View) -> pb.WatchTaskResponse:
+        if isinstance(event, Task):
+            return pb.WatchTaskResponse(task=self._messages.task(event, view))
+        if isinstance(event, ProgressRing):
+            update = pb.ProgressUpdate(id=to_text(event.task_id), attempt=event.attempt)
+            set_progress(update.progress, event.progress)
+            return pb.WatchTaskResponse(progress=update)
+        if isinstance(event, End):
+            reason = pb.Closed.Reason.ValueType(event)
+            return pb.WatchTaskResponse(closed=pb.Closed(reason=reason))
+        beat = pb.Heartbeat()
+        set_time(beat.server_time, self._clock.now_us())
+        if event.task is not None:
+            beat.pending_reason = self._messages.pending(event.task)
+        return pb.WatchTaskResponse(heartbeat=beat)
+
+    def _task_type(self, name: str, live_workers: int) -> pb.TaskType:
+        found = self._contracts.types[name]
+        return pb.TaskType(
+            name=name,
+            description=found.description,
+            input_type=found.input_descriptor.full_name,
+            result_type=found.result_descriptor.full_name,
+            options=options_message(found.options),
+            live_workers=live_workers,
+        )
+
+
+def _invalid_page_token() -> InvalidRequest:
+    return InvalidRequest(
+        "INVALID_PAGE_TOKEN",
+        "The page token is not one of this server; start again without one.",
+        violations=[FieldViolation("page_token", "is not a token of this server")],
+    )

@@ -1,0 +1,111 @@
+"""Reading tasks for callers: ids from text, one query for all who ask at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from datetime import timedelta
+
+from taskwire_core.errors import InvalidRequest, FieldViolation, NotFound
+from taskwire_core.ids import created_us, from_text, to_text
+from taskwire_core.task import Task, View
+from taskwire_gateway.ports import TaskReader
+
+GROUP = 500
+_POSSIBLY_DELETED_AFTER = timedelta(minutes=1)
+
+
+def task_id_of(text: str) -> bytes:
+    """The id in a request.
+
+    Raises:
+        InvalidRequest: it is no UUID.
+    """
+    try:
+        return from_text(text)
+    except ValueError:
+        violation = FieldViolation("id", "must be a task's id, a UUID", "string.uuid")
+        raise InvalidRequest(
+            "FIELD_VIOLATION",
+            "The request is not valid; correct the fields that the details name."
+            " id: must be a task's id, a UUID.",
+            violations=[violation],
+        ) from None
+
+
+def task_not_found(task_id: bytes) -> NotFound:
+    """The one answer for a task that is not there and for one that is not the caller's."""
+    created = created_us(task_id)
+    age_us = time.time_ns() // 1000 - created if created is not None else -1
+    deleted = age_us >= _POSSIBLY_DELETED_AFTER // timedelta(microseconds=1)
+    hint = "; it may have been deleted since" if deleted else ""
+    return NotFound(
+        "TASK_NOT_FOUND",
+        f"There is no task {to_text(task_id)} of yours{hint}.",
+        metadata={"id": to_text(task_id), "possiblyDeleted": str(deleted).lower()},
+    )
+
+
+class GroupReader:
+    """Reads single tasks; those asked for while a query runs share the next one."""
+
+    def __init__(self, reader: TaskReader) -> None:
+        self._reader = reader
+        self._wanted: dict[View, dict[bytes, list[asyncio.Future[Task | None]]]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def task(self, task_id: bytes, view: View, *, owner: str) -> Task:
+        """The task in `view`.
+
+        Raises:
+            NotFound: there is none, or it is another user's.
+            StoreUnavailable: the store does not answer.
+        """
+        found = await self.find(task_id, view)
+        if found is None or found.owner != owner:
+            raise task_not_found(task_id)
+        return found
+
+    async def find(self, task_id: bytes, view: View) -> Task | None:
+        """The task in `view`, whosever it is; None when there is none."""
+        future: asyncio.Future[Task | None] = asyncio.get_running_loop().create_future()
+        wanted = self._wanted.setdefault(view, defaultdict(list))
+        wanted[task_id].append(future)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                wanted, self._wanted = self._wanted, {}
+                for view, futures in wanted.items():
+                    await self._read(view, futures)
+        finally:
+            self._running = None
+
+    async def _read(
+        self, view: View, futures: dict[bytes, list[asyncio.Future[Task | None]]]
+    ) -> None:
+        ids = list(futures)
+        for start in range(0, len(ids), GROUP):
+            chunk = ids[start : start + GROUP]
+            try:
+                found = await self._reader.tasks(chunk, view)
+            except Exception as error:  # noqa: BLE001  # It belongs to those who asked.
+                _settle_all(futures, chunk, error)
+                continue
+            for task_id in chunk:
+                for future in futures[task_id]:
+                    if not future.done():
+                        future.set_result(found.get(task_id))
+
+
+def _settle_all(
+    futures: dict[bytes, list[asyncio.Future[Task | None]]], ids: list[bytes], error: Exception
+) -> None:
+    for task_id in ids:
+        for future in futures[task_id]:
+            if not future.done():
+                future.set_exception(error)

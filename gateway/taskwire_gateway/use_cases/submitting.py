@@ -1,0 +1,310 @@
+"""Submit: one task or a batch, once per request id, committed before the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Protocol
+
+from taskwire.v1 import task_service_pb2
+
+from taskwire_core.errors import Conflict, FieldViolation, InvalidRequest, RequestError, Unready
+from taskwire_core.lifecycle import State
+from taskwire_core.options import TaskOptions
+from taskwire_core.task import NewTask, Task
+from taskwire_gateway.limits import Limits
+from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader, TaskWriter
+from taskwire_gateway.preparation import Preparation, merged
+from taskwire_gateway.validation import Rules, join
+from taskwire_gateway.workers_alive import LiveWorkers
+
+SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
+
+
+class Disposition(IntEnum):
+    """What became of a submission; the numbers are those of the answer's enum."""
+
+    CREATED = 1
+    EXISTING = 2
+    VALIDATED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A submission's answer."""
+
+    task: Task
+    disposition: Disposition
+
+
+class Dispatching(Protocol):
+    """The dispatcher, as far as a submission needs it."""
+
+    def takes(self, task_type: str, queue: str) -> bool:
+        """Whether this gateway will publish one more task of that queue itself."""
+
+    def dispatch(self, tasks: Sequence[Task]) -> None:
+        """Publish these once the answer is on its way."""
+
+
+class Submitting:
+    """The use case behind SubmitTask, BatchSubmitTasks and durable calls."""
+
+    def __init__(
+        self,
+        *,
+        preparation: Preparation,
+        writer: TaskWriter,
+        reader: TaskReader,
+        dispatcher: Dispatching,
+        workers: LiveWorkers,
+        rules: Rules,
+        limits: Limits,
+    ) -> None:
+        self._preparation = preparation
+        self._writer = writer
+        self._reader = reader
+        self._dispatcher = dispatcher
+        self._workers = workers
+        self._rules = rules
+        self._limits = limits
+
+    async def submit(
+        self,
+        request: SubmitTaskRequest,
+        *,
+        owner: str,
+        task_id: bytes | None = None,
+        input_path: str = "input",
+    ) -> Accepted:
+        """Record one task, or find the one that its request id has made before.
+
+        `task_id` is the id of the task if it is a new one; None lets it be chosen here.
+        `input_path` begins the paths of what is wrong with the input.
+
+        Raises:
+            RequestError: the request is refused; nothing was recorded.
+            StoreUnavailable: nothing was recorded.
+        """
+        try:
+            new = self._preparation.checked(request, owner=owner, input_path=input_path)
+            await self._require_worker(request, new)
+        except RequestError:
+            # A request id is looked up before any check that depends on time or on the loaded
+            # contracts. A request that passes those checks meets the same look-up in the
+            # store's own transaction, so that only a failing one costs a read.
+            existing = await self._existing(request, owner=owner)
+            if existing is None:
+                raise
+            return existing
+        if request.validate_only:
+            return Accepted(_imagined(new), Disposition.VALIDATED)
+        if task_id is not None:
+            new = replace(new, id=task_id)
+        return (await self._record([new], [""]))[0]
+
+    async def submit_all(
+        self, requests: Sequence[SubmitTaskRequest], *, owner: str
+    ) -> list[Accepted]:
+        """Record all of `requests` in one transaction, or nothing.
+
+        Raises:
+            RequestError: with the violations of all items (`requests[7].input.url`).
+            StoreUnavailable: nothing was recorded.
+        """
+        answers = await self._checked_all(requests, owner=owner)
+        errors = [answer for answer in answers if isinstance(answer, RequestError)]
+        if errors:
+            raise merged(errors)
+        await self._complete(requests, answers)
+        return [answer for answer in answers if isinstance(answer, Accepted)]
+
+    async def submit_some(
+        self, requests: Sequence[SubmitTaskRequest], *, owner: str
+    ) -> list[Accepted | RequestError]:
+        """Record those of `requests` that can be recorded; the others have their errors.
+
+        Raises:
+            StoreUnavailable: nothing was recorded.
+        """
+        answers = await self._checked_all(requests, owner=owner)
+        await self._complete(requests, answers, partial=True)
+        return [
+            answer if isinstance(answer, Accepted | RequestError) else _unanswered(answer)
+            for answer in answers
+        ]
+
+    async def _checked_all(
+        self, requests: Sequence[SubmitTaskRequest], *, owner: str
+    ) -> list[Accepted | RequestError | NewTask]:
+        self._refuse_large_batch(requests)
+        answers: list[Accepted | RequestError | NewTask] = []
+        for index, request in enumerate(requests):
+            prefix = f"requests[{index}]"
+            try:
+                new = self._preparation.checked(request, owner=owner, prefix=prefix)
+                await self._require_worker(request, new)
+                imagined = Accepted(_imagined(new), Disposition.VALIDATED)
+                answers.append(imagined if request.validate_only else new)
+            except RequestError as error:
+                try:
+                    existing = await self._existing(request, owner=owner, prefix=prefix)
+                except RequestError as reused:
+                    answers.append(reused)
+                else:
+                    answers.append(existing if existing is not None else error)
+        return answers
+
+    def _refuse_large_batch(self, requests: Sequence[SubmitTaskRequest]) -> None:
+        limits = self._limits
+        items, size = len(requests), sum(request.ByteSize() for request in requests)
+        if 0 < items <= limits.batch_items and size <= limits.batch_bytes:
+            return
+        if not items:
+            violation = FieldViolation("requests", "must contain at least 1 item")
+            raise InvalidRequest(
+                "FIELD_VIOLATION", "The batch is empty; send one.", violations=[violation]
+            )
+        text = (
+            f"has {items} items of {size} bytes together;"
+            f" at most {limits.batch_items} items and {limits.batch_bytes} bytes are allowed"
+        )
+        raise InvalidRequest(
+            "BATCH_TOO_LARGE",
+            f"The batch {text}; send smaller ones.",
+            metadata={"items": str(items), "bytes": str(size)},
+            violations=[FieldViolation("requests", text)],
+        )
+
+    async def _complete(
+        self,
+        requests: Sequence[SubmitTaskRequest],
+        answers: list[Accepted | RequestError | NewTask],
+        *,
+        partial: bool = False,
+    ) -> None:
+        """Record every NewTask among `answers` and put its answer in its place."""
+        places = [place for place, found in enumerate(answers) if isinstance(found, NewTask)]
+        new = [found for found in answers if isinstance(found, NewTask)]
+        prefixes = [f"requests[{place}]" for place in places]
+        if not new:
+            return
+        while new:
+            try:
+                accepted = await self._record(new, prefixes)
+            except _ReusedError as error:
+                if not partial:
+                    raise error.whole from None
+                for position, refused in error.items.items():
+                    answers[places[position]] = refused
+                kept = [p for p in range(len(new)) if p not in error.items]
+                new, places = [new[p] for p in kept], [places[p] for p in kept]
+                prefixes = [prefixes[p] for p in kept]
+            else:
+                for place, answer in zip(places, accepted, strict=True):
+                    answers[place] = answer
+                return
+
+    async def _record(self, new: Sequence[NewTask], prefixes: Sequence[str]) -> list[Accepted]:
+        planned = [
+            Planned(task, self._dispatcher.takes(task.type, task.options.queue)) for task in new
+        ]
+        try:
+            recorded = await self._writer.submit(planned)
+        except RequestIdsReused as reused:
+            items = {p: _reused(new[p].request_id or "", prefixes[p]) for p in reused.positions}
+            raise _ReusedError(items) from None
+        self._dispatcher.dispatch(_to_publish(planned, recorded))
+        return [
+            Accepted(found.task, Disposition.CREATED if found.created else Disposition.EXISTING)
+            for found in recorded
+        ]
+
+    async def _require_worker(self, request: SubmitTaskRequest, new: NewTask) -> None:
+        if not request.require_worker:
+            return
+        if self._workers.known().get(new.type) or (await self._workers.now()).get(new.type):
+            return
+        raise Unready(
+            "NO_WORKER",
+            f"No live worker runs {new.type}; start one, or leave require_worker out.",
+            metadata={"type": new.type},
+        )
+
+    async def _existing(
+        self, request: SubmitTaskRequest, *, owner: str, prefix: str = ""
+    ) -> Accepted | None:
+        """The task that the request id made, None when it is unused or there is none.
+
+        Raises:
+            Conflict: it was used with other content.
+        """
+        if not request.request_id:
+            return None
+        found = await self._reader.by_request_id(owner, request.request_id)
+        if found is None:
+            return None
+        task, known = found
+        data = self._preparation.canonical_input(request)
+        if self._preparation.hash_of(request, request.type or task.type, data) != known:
+            raise _reused(request.request_id, prefix)
+        return Accepted(task, Disposition.EXISTING)
+
+
+class _ReusedError(Conflict):
+    """Request ids used before with other content; `items` are the errors by position."""
+
+    def __init__(self, items: dict[int, RequestError]) -> None:
+        first = merged(list(items.values()))
+        super().__init__(
+            first.reason, first.message, metadata=first.metadata, violations=first.violations
+        )
+        self.items = items
+        self.whole = first
+
+
+def _reused(request_id: str, prefix: str) -> Conflict:
+    return Conflict(
+        "REQUEST_ID_REUSED",
+        f"The request id {request_id} was used for another task; choose a new one.",
+        metadata={"requestId": request_id},
+        violations=[FieldViolation(join(prefix, "request_id"), "was used with other content")],
+    )
+
+
+def _to_publish(planned: Sequence[Planned], recorded: Sequence[Recorded]) -> list[Task]:
+    return [
+        found.task
+        for plan, found in zip(planned, recorded, strict=True)
+        if plan.publish and found.created and found.task.state is State.QUEUED
+    ]
+
+
+def _unanswered(new: NewTask) -> RequestError:
+    raise AssertionError(f"the task {new.id.hex()} has no answer")
+
+
+def _imagined(new: NewTask) -> Task:
+    """The task that would have been recorded."""
+    options: TaskOptions = new.options
+    waits = new.schedule_time_us > new.create_time_us
+    return Task(
+        id=b"",
+        type=new.type,
+        owner=new.owner,
+        state=State.SCHEDULED if waits else State.QUEUED,
+        version=0,
+        attempt=0,
+        handed_back=0,
+        crashes=0,
+        solo=False,
+        dispatch=0,
+        dispatched=False,
+        options=options,
+        create_time_us=new.create_time_us,
+        schedule_time_us=new.schedule_time_us,
+        not_before_us=new.schedule_time_us,
+        update_time_us=new.create_time_us,
+        labels=new.labels,
+    )

@@ -1,0 +1,1 @@
+"""Following tasks until they have ended."""
