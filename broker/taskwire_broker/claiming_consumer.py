@@ -21,15 +21,15 @@ from uuid import UUID
 
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
-from taskwire_core.errors import StoreUnavailable
-from taskwire_core.task import Dispatch
 
-from taskwire_broker.connection import reconnect_pauses
 from taskwire_broker.deliveries import Delivery, DeliverySource, SourceLost
 from taskwire_broker.envelope import BadEnvelope, ForeignDeployment, decode
 from taskwire_broker.ports import Intake
 from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
 from taskwire_broker.topology import broker_queue
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.reconnect import reconnect_pauses
+from taskwire_core.task import Dispatch
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-
 import pika
+
 from taskwire_core.errors import ConfigurationError
 
 _HEARTBEAT_S = 20
@@ -13,9 +11,6 @@ _SOCKET_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 10.0
 # How long a memory or disk alarm of the broker may keep one connection waiting.
 _BLOCKED_TIMEOUT_S = 30.0
-
-_FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 2.0
 
 
 def connection_parameters(url: str, name: str) -> list[pika.URLParameters]:
@@ -55,14 +50,3 @@ def _node(url: str, name: str) -> pika.URLParameters:
             setattr(parameters, field, value)
     parameters.client_properties = {"connection_name": name}
     return parameters
-
-
-def reconnect_pauses() -> Iterator[float]:
-    """Seconds to wait before each further try to connect: 0.1 to 2 s, doubling, jittered.
-
-    The jitter keeps all processes from coming back to a restarted broker at the same instant.
-    """
-    pause = _FIRST_PAUSE_S
-    while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-        pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 
 from dramatiq import Middleware
-from taskwire_core.task import Dispatch
 
 from taskwire_broker.claiming_broker import ClaimingBroker
 from taskwire_broker.claiming_consumer import Patience
@@ -22,6 +21,7 @@ from taskwire_broker.deliveries import Delivery, DeliverySource
 from taskwire_broker.envelope import encode
 from taskwire_broker.ports import Answered, Intake
 from taskwire_broker.topology import broker_queue
+from taskwire_core.task import Dispatch
 
 _DEAD_LETTERS_KEPT = 1000
 

@@ -13,9 +13,9 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from taskwire_core.task import Dispatch
 
 from taskwire_broker.topology import broker_queue
+from taskwire_core.task import Dispatch
 
 MAX_BODY_BYTES = 16_384
 

@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import cycle
 
-from taskwire_core.task import Dispatch
-
-from taskwire_broker.connection import connection_parameters, reconnect_pauses
+from taskwire_broker.connection import connection_parameters
 from taskwire_broker.envelope import BadEnvelope, decode, encode
 from taskwire_broker.ports import Answered
 from taskwire_broker.publisher_link import PublisherLink
 from taskwire_broker.topology import broker_queue, logical_queue
+from taskwire_core.reconnect import reconnect_pauses
+from taskwire_core.task import Dispatch
 
 WINDOW = 1024
 """At most this many confirms are open at once: more gained nothing, and cost memory."""

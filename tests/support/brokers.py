@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pika
 from dramatiq import Actor, Worker
+
 from taskwire_broker.claiming_broker import ClaimingBroker
 from taskwire_broker.claiming_consumer import Patience
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange, EmbeddedPublisher

@@ -1,0 +1,124 @@
+"""The feed without a server: announcer, feeds and bells of one process, for embedded mode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+
+from taskwire_core.lifecycle import State
+from taskwire_core.task import ProgressRing, Ring, Task
+from taskwire_db.feed.ports import OnCancel, OnRing
+from taskwire_db.feed.wire import outcome, worth_a_snapshot
+
+_SNAPSHOTS_KEPT = 1024
+
+log = logging.getLogger(__name__)
+
+
+class EmbeddedBus:
+    """What the embedded announcer, feeds and bells of a process share; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._snapshots: OrderedDict[bytes, Task] = OrderedDict()
+        self.feeds: set[EmbeddedFeed] = set()
+        self.bells: dict[bytes, OnCancel] = {}
+
+    def remember(self, tasks: Sequence[Task]) -> None:
+        """Keep the outcome of the ended tasks, the newest thousand of them."""
+        with self._lock:
+            for task in tasks:
+                if worth_a_snapshot(task):
+                    self._snapshots[task.id] = outcome(task)
+            while len(self._snapshots) > _SNAPSHOTS_KEPT:
+                self._snapshots.popitem(last=False)
+
+    def recall(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
+        """Those of the tasks that are remembered."""
+        with self._lock:
+            return {each: self._snapshots[each] for each in ids if each in self._snapshots}
+
+
+class EmbeddedAnnouncer:
+    """See `taskwire_db.feed.ports.Announcer`."""
+
+    def __init__(self, bus: EmbeddedBus) -> None:
+        self._bus = bus
+
+    def announce(self, tasks: Sequence[Task]) -> None:
+        self._bus.remember(tasks)
+        self._ring([Ring(task.id, task.version, task.state) for task in tasks])
+        for task in tasks:
+            bell = self._bus.bells.get(task.worker_id) if task.worker_id else None
+            if task.state is State.CANCELLING and bell is not None:
+                bell(task.id, task.attempt)
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        self._ring(rings)
+
+    def close(self, timeout: float) -> None:
+        """Nothing is ever queued here."""
+
+    def _ring(self, rings: Sequence[Ring | ProgressRing]) -> None:
+        for feed in list(self._bus.feeds):
+            feed.heard(rings)
+
+
+class EmbeddedFeed:
+    """See `taskwire_db.feed.ports.Feed`; it never misses a ring, so it never resyncs."""
+
+    def __init__(self, bus: EmbeddedBus, *, on_ring: OnRing, on_resync: Callable[[], None]) -> None:
+        self._bus = bus
+        self._on_ring = on_ring
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wanted: Counter[bytes] = Counter()
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bus.feeds.add(self)
+
+    async def close(self) -> None:
+        self._bus.feeds.discard(self)
+
+    async def subscribe(self, task_id: bytes) -> None:
+        self._wanted[task_id] += 1
+
+    def unsubscribe(self, task_id: bytes) -> None:
+        self._wanted[task_id] -= 1
+        if self._wanted[task_id] <= 0:
+            del self._wanted[task_id]
+
+    async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
+        return self._bus.recall(ids)
+
+    def heard(self, rings: Sequence[Ring | ProgressRing]) -> None:
+        """Take rings from any thread; those that nobody wants cost no turn of the loop."""
+        wanted = [each for each in rings if each.task_id in self._wanted]
+        if wanted and self._loop is not None:
+            # The loop may have ended a moment ago.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._deliver, wanted)
+
+    def _deliver(self, rings: Sequence[Ring | ProgressRing]) -> None:
+        for ring in rings:
+            if ring.task_id in self._wanted:
+                self._on_ring(ring)
+
+
+class EmbeddedCancelBell:
+    """See `taskwire_db.feed.ports.CancelBell`; it rings in the announcing thread."""
+
+    def __init__(self, bus: EmbeddedBus, worker_id: bytes, *, on_cancel: OnCancel) -> None:
+        self._bus = bus
+        self._worker_id = worker_id
+        self._on_cancel = on_cancel
+
+    def start(self) -> None:
+        self._bus.bells[self._worker_id] = self._on_cancel
+
+    def close(self, timeout: float) -> None:
+        self._bus.bells.pop(self._worker_id, None)

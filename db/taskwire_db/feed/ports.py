@@ -1,0 +1,73 @@
+"""The three sides of the feed: who announces, who watches, who is told to cancel.
+
+All of it is best effort. Whoever relies on a ring also looks into SQL from time to time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from taskwire_core.task import ProgressRing, Ring, Task
+
+OnRing = Callable[[Ring | ProgressRing], None]
+"""Called on the feed's event loop; it must be quick and must not raise."""
+
+OnCancel = Callable[[bytes, int], None]
+"""Called with a task's id and its running attempt, in a thread of the bell's; must not raise."""
+
+
+class Announcer(Protocol):
+    """Tells the world what was committed. Any thread may call it; nothing blocks or raises."""
+
+    def announce(self, tasks: Sequence[Task]) -> None:
+        """After a commit: keep the snapshots of ended tasks, ring every task's doorbell.
+
+        A CANCELLING task also rings at the worker that runs it.
+        """
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        """Ring with the newest progress of running tasks."""
+
+    def close(self, timeout: float) -> None:
+        """Send what is still queued, for at most `timeout` seconds, and end."""
+
+
+class Feed(Protocol):
+    """A gateway's ear, on one event loop.
+
+    Made with `on_ring`, and with `on_resync()`, which is called after rings may have been
+    missed (the connection was lost and is back, with all subscriptions): look into SQL for
+    everything that is watched.
+    """
+
+    async def start(self) -> None:
+        """Begin to connect, and to reconnect for ever; returns at once."""
+
+    async def close(self) -> None:
+        """Disconnect; waiting `subscribe` calls return."""
+
+    async def subscribe(self, task_id: bytes) -> None:
+        """Returns when no later ring of the task can be missed, or at once without a server.
+
+        Counted: each call needs its `unsubscribe`, unless it was cancelled itself.
+        """
+
+    def unsubscribe(self, task_id: bytes) -> None:
+        """Undo one `subscribe`."""
+
+    async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
+        """Those of the tasks that have ended and are remembered, in the OUTCOME view.
+
+        Empty when the server is away: SQL knows them all.
+        """
+
+
+class CancelBell(Protocol):
+    """A worker's ear for the cancels of its own tasks; made with `on_cancel`."""
+
+    def start(self) -> None:
+        """Begin to listen, in a thread of its own."""
+
+    def close(self, timeout: float) -> None:
+        """Stop listening."""
