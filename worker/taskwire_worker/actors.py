@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import dramatiq
-from taskwire_core.ids import from_text
 
+from taskwire_core.ids import from_text
 from taskwire_worker.handlers import Handler
 
 _LOG = logging.getLogger(__name__)

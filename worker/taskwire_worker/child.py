@@ -9,7 +9,6 @@ from multiprocessing.connection import Connection
 from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
-
 from taskwire_worker.control import Drain, Go, Loaded, Refused, Renewed, Start, Unclaimed
 from taskwire_worker.lease import RenewedLease
 from taskwire_worker.main import Hands, hire

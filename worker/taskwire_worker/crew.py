@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 import dramatiq
-from taskwire_core import recovery
-from taskwire_core.ids import to_text
 
 from taskwire import Isolation
+from taskwire_core import recovery
+from taskwire_core.ids import to_text
 from taskwire_worker.actors import declare_actors
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import dramatiq
+
 from taskwire_broker.claiming_broker import ClaimingBroker
 from taskwire_broker.topology import broker_queue
-
 from taskwire_worker.intake import Intake
 
 _DRAIN_TIMEOUT_S = 3.0

@@ -15,7 +15,6 @@ from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.settings import Settings
 from taskwire_db.writer import Writer
-
 from taskwire_worker.crew import Crew
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import EndlessLease

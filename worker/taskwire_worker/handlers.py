@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
-from taskwire_contracts import TaskType
-from taskwire_core.errors import ConfigurationError
 
 from taskwire import Isolation, TaskContext
 from taskwire.handler import HandlerMark, marks
+from taskwire_contracts import TaskType
+from taskwire_core.errors import ConfigurationError
 from taskwire_worker.messages import message_class
 
 # The second Any is what a handler returns: checked when it has returned, not trusted.

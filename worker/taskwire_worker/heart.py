@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from taskwire_core.errors import StoreUnavailable
-
 from taskwire_worker.ports import Renewal, WorkerBook, WorkerRow
 
 _LOG = logging.getLogger(__name__)

@@ -10,9 +10,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from taskwire_core.task import Dispatch, Task
-
 from taskwire.context import StopSignal
+from taskwire_core.task import Dispatch, Task
 from taskwire_worker.outcome import Stop
 
 _US = 1_000_000

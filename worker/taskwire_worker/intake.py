@@ -11,7 +11,6 @@ import time
 from collections.abc import Collection, Sequence
 
 from taskwire_core.task import Dispatch
-
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
 from taskwire_worker.ports import Ledger

@@ -15,7 +15,6 @@ from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import ProgressRing
 from taskwire_db.database import Database
 from taskwire_db.writer import Writer
-
 from taskwire_worker.crew import Crew
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import Lease

@@ -10,6 +10,7 @@ from __future__ import annotations
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+
 from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure, FailureKind
 from taskwire_core.task import Payload
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
+from taskwire.errors import HandlerError
 from taskwire_core import recovery
 from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure, FailureKind
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Payload, Task
-
-from taskwire.errors import HandlerError
 
 # A durable call's status travels in trailers, which gRPC bounds to some 8 KiB.
 MAX_MESSAGE_CHARS = 2048

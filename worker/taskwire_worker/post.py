@@ -10,7 +10,6 @@ from enum import Enum, auto
 
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.settings import Settings
-
 from taskwire_worker.control import (
     Drain,
     FromChild,

@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 import time
 
-from taskwire_core.task import Progress, ProgressRing
-
 from taskwire import ProgressReport
+from taskwire_core.task import Progress, ProgressRing
 from taskwire_worker.held import HeldTask
 from taskwire_worker.ports import Doorbell, Ledger
 

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from taskwire import Isolation, ProgressReport, TaskContext
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
-
-from taskwire import Isolation, ProgressReport, TaskContext
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.isolation.run import deadline_of

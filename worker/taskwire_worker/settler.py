@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
-
 from taskwire_worker.ports import Ledger
 from taskwire_worker.spool import Spool
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+
 from taskwire_core.recovery import Settlement
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from taskwire_db.database import Transaction
 from taskwire_db.operations import ClaimRequest, Heartbeat, ProgressRow, Sweep
 from taskwire_db.operations.hand_back import hand_back
 from taskwire_db.writer import Writer
-
 from taskwire_worker.ports import Renewal, WorkerRow
 
 _LOG = logging.getLogger(__name__)

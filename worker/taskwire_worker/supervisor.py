@@ -17,7 +17,6 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 
 from taskwire_core.settings import Settings
-
 from taskwire_worker.heart import Beat, Heart, News, Registered
 from taskwire_worker.ports import WorkerBook
 from taskwire_worker.post import Phase, Post

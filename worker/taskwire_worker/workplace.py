@@ -10,7 +10,6 @@ import taskwire_contracts
 from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.settings import Settings
-
 from taskwire_worker.crew import CrewOptions
 from taskwire_worker.handlers import Handler, load_handlers
 from taskwire_worker.isolation import ChildSetup

@@ -14,14 +14,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import taskwire_contracts
-from taskwire_core.errors import ConfigurationError
-
 from taskwire import ProgressReport, TaskContext
 from taskwire.context import StopSignal
+from taskwire_core.errors import ConfigurationError
 from taskwire_worker.handlers import Handler, load_handlers
 from taskwire_worker.isolation.wire import (
     ChildSetup,
     Job,
+    JobBegun,
     JobEnded,
     JobProgress,
     NotReady,
@@ -93,12 +93,13 @@ class _Child:
             stop=self._stops[job.number],
             report=report,
         )
+        self._send(JobBegun(job.number))
         outcome = call(
             self._handlers[job.type], job.input, context, max_result_bytes=job.max_result_bytes
         )
         del self._stops[job.number]
         self._send(JobEnded(job.number, outcome))
 
-    def _send(self, message: JobProgress | JobEnded) -> None:
+    def _send(self, message: JobBegun | JobProgress | JobEnded) -> None:
         with self._sending:
             self._pipe.send(message)

@@ -14,18 +14,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from taskwire_core.failure import worker_lost
-
 from taskwire import ProgressReport
+from taskwire_core.failure import worker_lost
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation.run import IsolatedRun
 from taskwire_worker.isolation.wire import ChildSetup, NotReady
-from taskwire_worker.outcome import Failed, Outcome
+from taskwire_worker.outcome import Died, Failed, Outcome
 from taskwire_worker.spawn import Child, spawn
 
 _LOG = logging.getLogger(__name__)
 _MODULE = "taskwire_worker.isolation.child"
 _START_TIMEOUT_S = 60.0
+_MAX_CHILDREN_PER_ATTEMPT = 3
 
 
 class ChildDidNotStart(Exception):
@@ -54,11 +54,23 @@ class IsolationPool:
 
     def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
         """Runs the attempt in a child of its own and waits for it."""
-        try:
-            child = self._take()
-        except ChildDidNotStart as error:
-            _LOG.error("isolation child did not start", extra={"problem": str(error)})
-            return Failed(worker_lost())
+        for _ in range(_MAX_CHILDREN_PER_ATTEMPT):
+            try:
+                child = self._take()
+            except ChildDidNotStart as error:
+                _LOG.error("isolation child did not start", extra={"problem": str(error)})
+                break
+            run = self._run_in(child, held, report)
+            outcome = run.wait()
+            self._finished(run, child)
+            # A child that died before it called the handler says nothing about the task.
+            if run.begun or outcome != Died():
+                return outcome
+        return Failed(worker_lost())
+
+    def _run_in(
+        self, child: Child, held: HeldTask, report: Callable[[ProgressReport], None]
+    ) -> IsolatedRun:
         run = IsolatedRun(
             child,
             held,
@@ -69,11 +81,12 @@ class IsolationPool:
         )
         with self._lock:
             self._runs.add(run)
-        outcome = run.wait()
+        return run
+
+    def _finished(self, run: IsolatedRun, child: Child) -> None:
         with self._lock:
             self._runs.discard(run)
         self._put_back(child, reusable=run.child_is_idle)
-        return outcome
 
     def tick(self) -> None:
         """Kills what should have been killed by its own thread, which hangs in a read."""

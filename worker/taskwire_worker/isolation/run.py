@@ -8,11 +8,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 
-from taskwire_core.ids import to_text
-
 from taskwire import ProgressReport
+from taskwire_core.ids import to_text
 from taskwire_worker.held import HeldTask
-from taskwire_worker.isolation.wire import Job, JobEnded, JobProgress, StopJob
+from taskwire_worker.isolation.wire import Job, JobBegun, JobEnded, JobProgress, StopJob
 from taskwire_worker.outcome import Died, Killed, Outcome, Stop
 from taskwire_worker.spawn import Child
 
@@ -41,6 +40,8 @@ class IsolatedRun:
         self._kill_at = held.ends_at
         self._killed = False
         self._told = False
+        self.begun = False
+        """Whether the handler has been called, as far as we know."""
         self.child_is_idle = False
         """Whether the child has ended the job in order and can take the next."""
 
@@ -72,12 +73,14 @@ class IsolatedRun:
         while True:
             ready = wait([pipe, bell], self._time_left())
             if pipe in ready:
-                message = pipe.recv()
-                if isinstance(message, JobEnded) and message.number == self._number:
-                    self.child_is_idle = not self._killed
-                    return message.outcome
-                if isinstance(message, JobProgress) and message.number == self._number:
-                    self._report(message.report)
+                match pipe.recv():
+                    case JobEnded(self._number, outcome):
+                        self.child_is_idle = not self._killed
+                        return outcome
+                    case JobProgress(self._number, report):
+                        self._report(report)
+                    case JobBegun(self._number):
+                        self.begun = True
             elif bell in ready:
                 os.eventfd_read(bell)
                 self._tell_to_stop()

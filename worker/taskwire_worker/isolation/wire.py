@@ -50,6 +50,13 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class JobBegun:
+    """The job of that number is about to be given to its handler."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopJob:
     """The job of that number is to stop."""
 

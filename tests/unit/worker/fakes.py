@@ -1,0 +1,152 @@
+"""What stands for the rooms around the worker: a ledger in memory, and tasks to claim."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+
+from google.protobuf.message import Message
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.ids import new_id
+from taskwire_core.lifecycle import State
+from taskwire_core.options import RetryPolicy, TaskOptions
+from taskwire_core.recovery import Settlement
+from taskwire_core.task import Dispatch, Payload, ProgressRing, Task
+from taskwire_worker.held import HeldTask
+
+SECOND_US = 1_000_000
+
+
+def queued_task(
+    type: str,
+    request: Message,
+    *,
+    retry: RetryPolicy | None = None,
+    at_most_once: bool = False,
+    solo: bool = False,
+    crashes: int = 0,
+    total_timeout: timedelta | None = None,
+    attempt_timeout: timedelta = timedelta(minutes=10),
+) -> Task:
+    """A task as the store has it before its claim."""
+    now = time.time_ns() // 1000
+    total = None if total_timeout is None else now + total_timeout // timedelta(microseconds=1)
+    return Task(
+        id=new_id(),
+        type=type,
+        owner="somebody",
+        state=State.QUEUED,
+        version=1,
+        attempt=0,
+        handed_back=0,
+        crashes=crashes,
+        solo=solo,
+        dispatch=1,
+        dispatched=True,
+        options=TaskOptions(
+            queue="q",
+            retry=retry or RetryPolicy(),
+            at_most_once=at_most_once,
+            attempt_timeout=attempt_timeout,
+        ),
+        create_time_us=now,
+        schedule_time_us=now,
+        not_before_us=now,
+        update_time_us=now,
+        total_deadline_us=total,
+        input=Payload(request.DESCRIPTOR.full_name, request.SerializeToString()),
+    )
+
+
+def claimed(task: Task) -> Task:
+    """`task` as a claim returns it."""
+    now = time.time_ns() // 1000
+    deadline = now + task.options.attempt_timeout // timedelta(microseconds=1)
+    if task.total_deadline_us is not None:
+        deadline = min(deadline, task.total_deadline_us)
+    return dataclasses.replace(
+        task,
+        state=State.RUNNING,
+        version=task.version + 1,
+        attempt=task.attempt + 1,
+        update_time_us=now,
+        run_deadline_us=deadline,
+    )
+
+
+def dispatch_of(task: Task) -> Dispatch:
+    """The message that names `task`."""
+    return Dispatch(task.id, task.type, task.options.queue, task.dispatch)
+
+
+def held(task: Task) -> HeldTask:
+    """`task`, claimed and in hand."""
+    return HeldTask(claimed(task), dispatch_of(task), time.monotonic())
+
+
+class FakeLedger:
+    """The store in memory: `tasks` may be claimed, once; `away` makes it answer nothing."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[bytes, Task] = {}
+        self.settled: list[Settlement] = []
+        self.stored: list[ProgressRing] = []
+        self.strange: list[Dispatch] = []
+        self.poison: list[str] = []
+        self.away = False
+        self.defect: Exception | None = None
+        self.settling = threading.Condition()
+
+    def add(self, *tasks: Task) -> list[Dispatch]:
+        """Makes `tasks` claimable; their messages."""
+        self.tasks.update((task.id, task) for task in tasks)
+        return [dispatch_of(task) for task in tasks]
+
+    def claim(self, dispatches: Sequence[Dispatch]) -> Sequence[Task]:
+        if self.away:
+            raise StoreUnavailable("away")
+        found = [self.tasks.pop(d.task_id, None) for d in dispatches]
+        return [claimed(task) for task in found if task is not None]
+
+    def settle(self, settlement: Settlement) -> Future[Task | None]:
+        answer: Future[Task | None] = Future()
+        if self.away:
+            answer.set_exception(StoreUnavailable("away"))
+        elif self.defect is not None:
+            answer.set_exception(self.defect)
+        else:
+            with self.settling:
+                self.settled.append(settlement)
+                self.settling.notify_all()
+            answer.set_result(None)
+        return answer
+
+    def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
+        self.strange.extend(dispatches)
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        self.stored.extend(rings)
+
+    def refused(self, queue: str, body: bytes, problem: str) -> None:
+        self.poison.append(problem)
+
+    def settlements(self, count: int, *, within: float = 10.0) -> list[Settlement]:
+        """The settlements, once there are `count`."""
+        with self.settling:
+            assert self.settling.wait_for(lambda: len(self.settled) >= count, within)
+            return list(self.settled)
+
+
+class FakeDoorbell:
+    """Remembers what was rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[ProgressRing] = []
+
+    def progress(self, rings: Sequence[ProgressRing]) -> None:
+        self.rung.extend(rings)

@@ -1,0 +1,191 @@
+"""Handlers in processes of their own: killed, cancelled, crashed, and none of it contagious."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from google.protobuf.message import Message
+
+from taskwire import ProgressReport
+from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse
+from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
+from taskwire_core.failure import FailureKind
+from taskwire_worker.held import HeldTask
+from taskwire_worker.isolation import ChildSetup, IsolationPool
+from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Stop
+from tests.support.eventually import eventually
+from tests.unit.worker import fakes, isolated_handlers
+from tests.unit.worker.isolated_handlers import DIE, EXIT, HANG, NOISE, OBEY, RAISE, WORK
+
+FLAKY = "taskwire.examples.v1.DemoTasks/Flaky"
+SETUP = ChildSetup(modules=(isolated_handlers.__name__,), examples=True)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[IsolationPool]:
+    made = IsolationPool(SETUP, warm=1, cancel_grace_s=0.3, max_result_bytes=1024 * 1024)
+    yield made
+    made.close()
+
+
+def flaky(what: int, *, attempt_timeout: timedelta = timedelta(minutes=1)) -> HeldTask:
+    request = FlakyRequest(failures=what)
+    return fakes.held(fakes.queued_task(FLAKY, request, attempt_timeout=attempt_timeout))
+
+
+def ignore(_report: ProgressReport) -> None:
+    """Nobody watches."""
+
+
+def start(pool: IsolationPool, held: HeldTask) -> tuple[threading.Thread, list[Outcome]]:
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, ignore)))
+    thread.start()
+    return thread, outcomes
+
+
+def result(outcome: Outcome, message: Message) -> None:
+    assert isinstance(outcome, Returned), outcome
+    message.ParseFromString(outcome.result.data)
+
+
+def pid_of_work(pool: IsolationPool) -> int:
+    answer = FlakyResponse()
+    result(pool.run(flaky(WORK), ignore), answer)
+    return answer.attempts
+
+
+def test_a_result_comes_back_from_another_process(pool: IsolationPool) -> None:
+    assert pid_of_work(pool) != os.getpid()
+
+
+def test_a_child_is_used_again(pool: IsolationPool) -> None:
+    assert pid_of_work(pool) == pid_of_work(pool)
+
+
+def test_a_child_that_dies_takes_only_its_own_attempt_along(pool: IsolationPool) -> None:
+    assert pool.run(flaky(DIE), ignore) == Died()
+    assert pid_of_work(pool) > 0
+
+
+def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationPool) -> None:
+    held = flaky(HANG, attempt_timeout=timedelta(seconds=0.4))
+
+    assert pool.run(held, ignore) == Killed()
+
+
+def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace(pool: IsolationPool) -> None:
+    held = flaky(HANG)
+    thread, outcomes = start(pool, held)
+
+    held.tell_to_stop(Stop.CANCEL)
+    thread.join(10)
+
+    assert outcomes == [Killed()]
+
+
+def test_a_handler_that_heeds_a_cancel_is_not_killed(pool: IsolationPool) -> None:
+    before = pid_of_work(pool)
+    held = flaky(OBEY)
+    reports: list[ProgressReport] = []
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, reports.append)))
+    thread.start()
+    eventually(lambda: reports, what="the handler has begun")
+
+    held.tell_to_stop(Stop.CANCEL)
+    thread.join(10)
+
+    assert isinstance(outcomes[0], Failed)
+    assert outcomes[0].failure.code.name == "CANCELLED"
+    assert pid_of_work(pool) == before
+
+
+def test_progress_travels_through_the_pipe(pool: IsolationPool) -> None:
+    reports: list[ProgressReport] = []
+    held = flaky(OBEY, attempt_timeout=timedelta(seconds=0.5))
+
+    pool.run(held, reports.append)
+
+    assert reports == [ProgressReport(0.5, 0, 0, "waiting")]
+
+
+def test_what_a_handler_prints_does_not_disturb_its_result(pool: IsolationPool) -> None:
+    assert isinstance(pool.run(flaky(NOISE), ignore), Returned)
+
+
+def test_an_error_keeps_its_code_and_its_reason(pool: IsolationPool) -> None:
+    outcome = pool.run(flaky(RAISE), ignore)
+
+    assert isinstance(outcome, Failed)
+    failure = outcome.failure
+    assert (failure.code.name, failure.reason) == ("NOT_FOUND", "GONE")
+    assert failure.metadata == {"name": "x"}
+    assert not failure.retryable
+
+
+def test_sys_exit_is_an_exception_like_any_other(pool: IsolationPool) -> None:
+    outcome = pool.run(flaky(EXIT), ignore)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.type == "SystemExit"
+
+
+@pytest.mark.parametrize(("kibibytes", "fits"), [(900, True), (1100, False)])
+def test_a_huge_result_is_refused_in_the_child(
+    pool: IsolationPool, kibibytes: int, fits: bool
+) -> None:
+    request = MakeThumbnailRequest(max_width=kibibytes)
+    task = fakes.queued_task("taskwire.examples.v1.ImageTasks/MakeThumbnail", request)
+
+    outcome = pool.run(fakes.held(task), ignore)
+
+    assert isinstance(outcome, Returned) is fits
+    if isinstance(outcome, Failed):
+        assert outcome.failure.kind is FailureKind.BAD_RESULT
+
+
+def test_a_child_that_was_killed_while_idle_costs_nobody_an_attempt(pool: IsolationPool) -> None:
+    pid = pid_of_work(pool)
+
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not _alive(pid), what="the child is gone")
+
+    assert pid_of_work(pool) != pid
+
+
+def test_a_stopped_child_is_killed_by_the_watchdog(pool: IsolationPool) -> None:
+    pid = pid_of_work(pool)
+    os.kill(pid, signal.SIGSTOP)
+    held = flaky(WORK, attempt_timeout=timedelta(seconds=0.3))
+    began = time.monotonic()
+
+    assert pool.run(held, ignore) == Killed()
+    assert time.monotonic() - began < 5
+
+
+def test_a_module_that_cannot_be_loaded_fails_the_attempt_and_may_be_retried() -> None:
+    broken = IsolationPool(
+        ChildSetup(modules=("no.such.module",), examples=True),
+        warm=0,
+        cancel_grace_s=0.1,
+        max_result_bytes=1,
+    )
+
+    outcome = broken.run(flaky(WORK), ignore)
+    broken.close()
+
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.kind is FailureKind.WORKER_LOST
+    assert outcome.failure.retryable
+
+
+def _alive(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().split(") ")[1][0] != "Z"
