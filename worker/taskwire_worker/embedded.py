@@ -14,11 +14,12 @@ from taskwire_contracts import Contracts
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.settings import Settings
+from taskwire_db.feed.embedded import EmbeddedAnnouncer, EmbeddedBus, EmbeddedCancelBell
 from taskwire_db.writer import Writer
 from taskwire_worker.crew import Crew
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import EndlessLease
-from taskwire_worker.ports import Doorbell, WorkerRow
+from taskwire_worker.ports import WorkerRow
 from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
 from taskwire_worker.workplace import load_workplace
@@ -36,7 +37,7 @@ class EmbeddedWorker:
         *,
         examples: bool,
         writer: Writer,
-        doorbell: Doorbell,
+        bus: EmbeddedBus,
         exchange: EmbeddedExchange,
         deployment_id: bytes,
     ) -> None:
@@ -54,7 +55,7 @@ class EmbeddedWorker:
             self._workplace.options(self.worker_id),
             self._workplace.handlers,
             ledger=StoreLedger(writer, self.worker_id),
-            doorbell=doorbell,
+            doorbell=EmbeddedAnnouncer(bus),
             lease=EndlessLease(),
             deliveries=BrokerDeliveries(
                 self._workplace.queues,
@@ -62,6 +63,8 @@ class EmbeddedWorker:
                 lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
             ),
         )
+
+        self._bell = EmbeddedCancelBell(bus, self.worker_id, on_cancel=self._crew.cancel)
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -99,11 +102,8 @@ class EmbeddedWorker:
                 queues=self._workplace.queues,
             )
         )
+        self._bell.start()
         self._crew.start()
-
-    def cancel(self, task_id: bytes, attempt: int) -> None:
-        """Tells the handler of that attempt to stop, if it runs here."""
-        self._crew.cancel(task_id, attempt)
 
     def hurry(self) -> None:
         """Ends the grace of a drain that another thread waits for."""
@@ -116,6 +116,7 @@ class EmbeddedWorker:
         """
         self._crew.drain(grace_s)
         self._crew.finish(_SETTLE_TIMEOUT_S)
+        self._bell.close(1.0)
         try:
             self._book.retired(self.worker_id)
         except StoreUnavailable:

@@ -5,15 +5,16 @@ The one file of this room that knows which database, broker and feed there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import taskwire_db.schema
 from taskwire_broker.rabbit_broker import TaskwireBroker
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
-from taskwire_core.task import ProgressRing
 from taskwire_db.database import Database
+from taskwire_db.feed.redis_announcer import RedisAnnouncer
+from taskwire_db.feed.redis_bell import RedisCancelBell
 from taskwire_db.writer import Writer
 from taskwire_worker.crew import Crew
 from taskwire_worker.deliveries import BrokerDeliveries
@@ -56,11 +57,6 @@ def _replay(settings: Settings, writer: Writer) -> None:
     Spool(settings.data_dir / "spool").replay(lambda kept: settle_spooled(writer, kept))
 
 
-class _Silent:
-    def progress(self, rings: Sequence[ProgressRing]) -> None:
-        """Nobody listens."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hands:
     """A worker process's crew, and what to close after it."""
@@ -79,12 +75,13 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease) -> Hands:
     settings = workplace.settings
     database = Database(settings.database_url)
     deployment_id = database.deployment_id
-    writer = Writer(database)
+    announcer = RedisAnnouncer(settings.redis_url, deployment_id)
+    writer = Writer(database, announce=announcer.announce)
     crew = Crew(
         workplace.options(worker_id),
         workplace.handlers,
         ledger=StoreLedger(writer, worker_id),
-        doorbell=_Silent(),
+        doorbell=announcer,
         lease=lease,
         deliveries=BrokerDeliveries(
             workplace.queues,
@@ -95,8 +92,13 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease) -> Hands:
         ),
     )
 
+    bell = RedisCancelBell(settings.redis_url, deployment_id, worker_id, on_cancel=crew.cancel)
+    bell.start()
+
     def close() -> None:
+        bell.close(1.0)
         writer.close()
+        announcer.close(2.0)
         database.close()
 
     return Hands(crew, close)
