@@ -19,6 +19,7 @@ from taskwire_contracts.loading import load
 from taskwire_contracts.own_files import RESERVED, RULES_FILE, own_files
 from taskwire_core.errors import ConfigurationError
 
+
 def build(directory: Path, out: Path, python_out: Path | None = None) -> Contracts:
     """Compile every .proto below `directory` into the set `out`, and load it as a check.
 
@@ -82,9 +83,7 @@ def _drop_import(file: descriptor_pb2.FileDescriptorProto, name: str) -> None:
         positions.extend(kept)
 
 
-def _protoc(
-    brought: descriptor_pb2.FileDescriptorSet, arguments: Sequence[str], what: str
-) -> None:
+def _protoc(brought: descriptor_pb2.FileDescriptorSet, arguments: Sequence[str], what: str) -> None:
     with tempfile.TemporaryDirectory(prefix="taskwire-") as folder:
         file = Path(folder) / "brought.binpb"
         file.write_bytes(brought.SerializeToString())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from google.protobuf import duration_pb2
-from taskwire.v1 import options_pb2
 
+from taskwire.v1 import options_pb2
 from taskwire_core.options import (
     OptionOverrides,
     OptionProblem,
@@ -98,13 +98,13 @@ def _duration(
 def _priority(
     message: options_pb2.TaskOptions | options_pb2.TaskOverrides, found: list[OptionProblem]
 ) -> Priority | None:
-    number = message.priority
-    if number == options_pb2.PRIORITY_UNSPECIFIED:
+    if message.priority == options_pb2.PRIORITY_UNSPECIFIED:
         return None
-    if number not in Priority:
+    try:
+        return Priority(message.priority)
+    except ValueError:
         found.append(OptionProblem("priority", "must be LOW, NORMAL or HIGH"))
         return None
-    return Priority(number)
 
 
 def _at_most_once(

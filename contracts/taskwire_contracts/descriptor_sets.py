@@ -108,9 +108,7 @@ def _meaning(file: File) -> bytes:
     return bare.SerializeToString(deterministic=True)
 
 
-def _in_import_order(
-    ours: dict[str, File], theirs: dict[str, tuple[Path, File]]
-) -> list[File]:
+def _in_import_order(ours: dict[str, File], theirs: dict[str, tuple[Path, File]]) -> list[File]:
     ordered: dict[str, File] = {}
 
     def add(name: str, wanted_by: str, path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from taskwire.v1 import options_pb2
 
+from taskwire.v1 import options_pb2
 from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
 from taskwire_contracts.descriptor_sets import File, merge, read_sets
@@ -45,7 +45,7 @@ def load(paths: Sequence[Path], *, examples: bool = False) -> Contracts:
 
 
 def _pool(files: Sequence[File]) -> DescriptorPool:
-    pool = DescriptorPool()  # type: ignore[no-untyped-call]  # untyped in the stubs
+    pool = DescriptorPool()
     for file in files:
         try:
             pool.AddSerializedFile(file.SerializeToString())

@@ -50,7 +50,7 @@ def shipped(name: str) -> descriptor_pb2.FileDescriptorSet:
 
 
 def _google_files(names: Iterable[str]) -> dict[str, descriptor_pb2.FileDescriptorProto]:
-    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]  # untyped in the stubs
+    pool = descriptor_pool.Default()
     found: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
     def add(name: str) -> None:

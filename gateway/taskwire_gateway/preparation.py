@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
-from taskwire.v1 import task_service_pb2
 
+from taskwire.v1 import task_service_pb2
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, RequestError
@@ -184,9 +184,7 @@ class Preparation:
         options = merge(task_type.options, overrides)
         for problem in [*unreadable, *problems(options)]:
             path = join(prefix, f"overrides.{problem.path}")
-            complaints.append(
-                Complaint("FIELD_VIOLATION", FieldViolation(path, problem.message))
-            )
+            complaints.append(Complaint("FIELD_VIOLATION", FieldViolation(path, problem.message)))
         return options
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from taskwire.v1 import task_service_pb2
-
 from taskwire_core.errors import FieldViolation
 
 _US = timedelta(microseconds=1)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError
 from taskwire_gateway.limits import Limits
 from taskwire_gateway.rpc.unserved import unserved
-from taskwire_contracts import Contracts
 
 Handler = grpc.RpcMethodHandler[bytes, bytes]
 
@@ -42,7 +42,7 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
     ]
 
 
-class Handlers(grpc.GenericRpcHandler[bytes, bytes]):
+class Handlers(grpc.GenericRpcHandler):
     """All methods by path, whatever service they belong to."""
 
     def __init__(self, handlers: Mapping[str, Handler], contracts: Contracts) -> None:

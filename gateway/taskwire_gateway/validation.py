@@ -1,4 +1,4 @@
-"""protovalidate's rules, checked with every violation at once and its path as a caller writes it."""
+"""protovalidate's rules: every violation at once, its path as a caller writes it."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def unary(
                 response = await serve(parse(data, request_class), call)
                 return response.SerializeToString()
 
-    return grpc.unary_unary_rpc_method_handler(answer)  # type: ignore[arg-type]  # sync stubs
+    return grpc.unary_unary_rpc_method_handler(answer)
 
 
 Send = Callable[[Message], Awaitable[None]]
@@ -144,7 +144,7 @@ def stream(
             with gate:
                 await serve(parse(data, request_class), call, send)
 
-    return grpc.unary_stream_rpc_method_handler(answer)  # type: ignore[arg-type]  # sync stubs
+    return grpc.unary_stream_rpc_method_handler(answer)
 
 
 def metadata_of(context: Context) -> Sequence[tuple[str, str | bytes]]:

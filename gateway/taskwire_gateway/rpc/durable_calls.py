@@ -16,8 +16,8 @@ from datetime import timedelta
 import grpc
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
-from taskwire.v1 import options_pb2, task_service_pb2
 
+from taskwire.v1 import options_pb2, task_service_pb2
 from taskwire_contracts import TaskType
 from taskwire_contracts.conversion import set_duration
 from taskwire_core.errors import RequestError, StoreUnavailable
@@ -75,7 +75,7 @@ class DurableCalls:
                 with self._gate:
                     return await self._serve(task_type, data, call)
 
-        return grpc.unary_unary_rpc_method_handler(answer)  # type: ignore[arg-type]  # sync stubs
+        return grpc.unary_unary_rpc_method_handler(answer)
 
     async def _serve(self, task_type: TaskType, data: bytes, call: Call) -> bytes:
         wishes = read_metadata(metadata_of(call.context))

@@ -57,9 +57,7 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("ascii", "replace")
 
 
-def _read_one(
-    key: str, text: str, values: dict[str, Any], problems: list[FieldViolation]
-) -> None:
+def _read_one(key: str, text: str, values: dict[str, Any], problems: list[FieldViolation]) -> None:
     if key == LABEL:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():

@@ -32,7 +32,7 @@ class Reflection:
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
         """The method handlers by path."""
         handler = grpc.stream_stream_rpc_method_handler(
-            self._serve,  # type: ignore[arg-type]  # the stubs know sync handlers only
+            self._serve,
             request_deserializer=pb.ServerReflectionRequest.FromString,
             response_serializer=pb.ServerReflectionResponse.SerializeToString,
         )
@@ -91,7 +91,8 @@ class Reflection:
 
     def _file_of_extension(self, wanted: pb.ExtensionRequest) -> FileDescriptor:
         extended = self._pool.FindMessageTypeByName(wanted.containing_type)
-        return self._pool.FindExtensionByNumber(extended, wanted.extension_number).file
+        found = self._pool.FindExtensionByNumber(extended, wanted.extension_number)
+        return self._pool.FindFileContainingSymbol(found.full_name)
 
     def _extensions(self, type_name: str) -> pb.ServerReflectionResponse:
         extended = self._pool.FindMessageTypeByName(type_name)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from google.protobuf import timestamp_pb2
 from google.rpc import status_pb2
-from taskwire.v1 import options_pb2, task_pb2
 
+from taskwire.v1 import options_pb2, task_pb2
 from taskwire_contracts import Contracts
 from taskwire_contracts.conversion import options_message
 from taskwire_core.failure import Failure
@@ -71,9 +71,7 @@ class TaskMessages:
             kind=task_pb2.TaskError.Kind.ValueType(failure.kind),
             status=failure_status(failure),
             type=failure.type,
-            stack_trace=(
-                failure.stack_trace if self._stack_traces and view == View.FULL else ""
-            ),
+            stack_trace=(failure.stack_trace if self._stack_traces and view == View.FULL else ""),
             retryable=failure.retryable,
         )
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import grpc
 from google.protobuf.message import Message
-from taskwire.v1 import task_service_pb2 as pb
 
+from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts
 from taskwire_contracts.conversion import options_message, to_timedelta
 from taskwire_core.errors import FieldViolation, InvalidRequest, RequestError
 from taskwire_core.ids import to_text
 from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Admission, Kind
-from taskwire_gateway.limits import Limits
 from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Send, stream, unary
 from taskwire_gateway.rpc.statuses import status_of
@@ -52,7 +51,6 @@ class TaskService:
         workers: LiveWorkers,
         rules: Rules,
         clock: Clock,
-        limits: Limits,
     ) -> None:
         self._contracts = contracts
         self._submitting = submitting
@@ -63,7 +61,6 @@ class TaskService:
         self._workers = workers
         self._rules = rules
         self._clock = clock
-        self._limits = limits
 
     def handlers(self, admission: Admission) -> Handlers:
         """The method handlers by path."""
@@ -79,9 +76,7 @@ class TaskService:
         }
         return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
 
-    async def submit_task(
-        self, request: pb.SubmitTaskRequest, call: Call
-    ) -> pb.SubmitTaskResponse:
+    async def submit_task(self, request: pb.SubmitTaskRequest, call: Call) -> pb.SubmitTaskResponse:
         """Commit one task."""
         return self._accepted(await self._submitting.submit(request, owner=call.owner))
 
@@ -144,9 +139,7 @@ class TaskService:
             heartbeat=heartbeat,
         )
 
-    async def cancel_task(
-        self, request: pb.CancelTaskRequest, call: Call
-    ) -> pb.CancelTaskResponse:
+    async def cancel_task(self, request: pb.CancelTaskRequest, call: Call) -> pb.CancelTaskResponse:
         """Cancel, or say that it had ended."""
         self._check(request)
         found = await self._cancelling.cancel(

@@ -18,7 +18,7 @@ def unserved(path: str, contracts: Contracts) -> grpc.RpcMethodHandler[bytes, by
         async with Call(context):
             raise _error(name, contracts.near(name))
 
-    return grpc.stream_stream_rpc_method_handler(refuse)  # type: ignore[arg-type]  # sync stubs
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _error(name: str, near: list[str]) -> RequestError:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 
-from taskwire_core.errors import InvalidRequest, FieldViolation, NotFound
+from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound
 from taskwire_core.ids import created_us, from_text, to_text
 from taskwire_core.task import Task, View
 from taskwire_gateway.ports import TaskReader
@@ -93,7 +93,7 @@ class GroupReader:
             chunk = ids[start : start + GROUP]
             try:
                 found = await self._reader.tasks(chunk, view)
-            except Exception as error:  # noqa: BLE001  # It belongs to those who asked.
+            except Exception as error:  # It belongs to those who asked.
                 _settle_all(futures, chunk, error)
                 continue
             for task_id in chunk:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
 from taskwire.v1 import task_service_pb2
-
 from taskwire_core.errors import Conflict, FieldViolation, InvalidRequest, RequestError, Unready
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
@@ -16,7 +15,7 @@ from taskwire_core.task import NewTask, Task
 from taskwire_gateway.limits import Limits
 from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader, TaskWriter
 from taskwire_gateway.preparation import Preparation, merged
-from taskwire_gateway.validation import Rules, join
+from taskwire_gateway.validation import join
 from taskwire_gateway.workers_alive import LiveWorkers
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
@@ -59,7 +58,6 @@ class Submitting:
         reader: TaskReader,
         dispatcher: Dispatching,
         workers: LiveWorkers,
-        rules: Rules,
         limits: Limits,
     ) -> None:
         self._preparation = preparation
@@ -67,7 +65,6 @@ class Submitting:
         self._reader = reader
         self._dispatcher = dispatcher
         self._workers = workers
-        self._rules = rules
         self._limits = limits
 
     async def submit(
@@ -255,7 +252,7 @@ class Submitting:
 class _ReusedError(Conflict):
     """Request ids used before with other content; `items` are the errors by position."""
 
-    def __init__(self, items: dict[int, RequestError]) -> None:
+    def __init__(self, items: Mapping[int, RequestError]) -> None:
         first = merged(list(items.values()))
         super().__init__(
             first.reason, first.message, metadata=first.metadata, violations=first.violations

@@ -1,0 +1,221 @@
+"""The embedded shape: one process, SQLite in a data folder, broker and feed in memory.
+
+`taskwire dev` puts it together with the worker: this room knows the worker only as
+something that starts and drains.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import taskwire_db.schema
+from taskwire_broker.embedded import EmbeddedExchange, EmbeddedPublisher
+from taskwire_broker.topology import broker_queue
+from taskwire_contracts import Contracts
+from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.settings import Settings
+from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_db import operations
+from taskwire_db.clock import HostClock
+from taskwire_db.database import Database
+from taskwire_db.feed.embedded import (
+    EmbeddedAnnouncer,
+    EmbeddedBus,
+    EmbeddedCancelBell,
+    EmbeddedFeed,
+)
+from taskwire_db.reader import Reader
+from taskwire_db.writer import Writer
+from taskwire_gateway.gateway import Gateway, Surroundings
+from taskwire_gateway.main import serve_until_stopped, tuning_of, uvloop_runner
+from taskwire_gateway.store import GatewayStore
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the embedded gateway and worker share; `announcer` is the worker's doorbell too."""
+
+    database: Database
+    writer: Writer
+    reader: Reader
+    bus: EmbeddedBus
+    announcer: EmbeddedAnnouncer
+    exchange: EmbeddedExchange
+    deployment_id: bytes
+
+
+class BesideWorker(Protocol):
+    """The worker in the same process; all methods block and are called in threads."""
+
+    worker_id: bytes
+
+    @property
+    def unclaimed(self) -> int:
+        """How many deliveries it holds without having claimed them."""
+
+    def replay(self) -> int:
+        """Write what the last process left in its spool; before the boot's sweeps."""
+
+    def start(self) -> None:
+        """Begin to work; after the boot's sweeps."""
+
+    def cancel(self, task_id: bytes, attempt: int) -> None:
+        """Tell the handler of that attempt to stop."""
+
+    def hurry(self) -> None:
+        """End the grace of the drain in progress."""
+
+    def drain(self, grace_s: float) -> None:
+        """End the work in order."""
+
+
+def run_embedded(
+    settings: Settings,
+    contracts: Contracts,
+    make_worker: Callable[[Foundation], BesideWorker],
+    on_ready: Callable[[int], None],
+) -> int:
+    """Serve and work until a signal; the process's exit code. `on_ready` is told the port.
+
+    Raises:
+        ConfigurationError: the data folder is in use, or it cannot start as it is configured.
+    """
+    lock = _lock(settings.data_dir)
+    try:
+        foundation = _foundation(settings)
+        try:
+            worker = make_worker(foundation)
+            worker.replay()
+            foundation.database.execute(operations.sweep_orphans, None)
+            with uvloop_runner() as runner:
+                runner.run(_serve(settings, contracts, foundation, worker, on_ready))
+        finally:
+            foundation.writer.close()
+            foundation.reader.close()
+            foundation.database.close()
+    except StoreUnavailable as error:
+        raise ConfigurationError(f"the database does not answer: {error}") from error
+    finally:
+        os.close(lock)
+    return 0
+
+
+def _lock(folder: Path) -> int:
+    """An open file that holds the data folder; the lock ends with the process, however it ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data folder {folder} cannot be used: {error.strerror}; set TASKWIRE_DATA_DIR"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigurationError(
+            f"the data folder {folder} is in use by another taskwire process;"
+            " stop that one, or set TASKWIRE_DATA_DIR to another folder"
+        ) from None
+    return lock
+
+
+def _foundation(settings: Settings) -> Foundation:
+    url = settings.database_url or f"sqlite:///{settings.data_dir / 'taskwire.db'}"
+    database = Database(url)
+    taskwire_db.schema.upgrade(database)
+    bus = EmbeddedBus()
+    announcer = EmbeddedAnnouncer(bus)
+    return Foundation(
+        database=database,
+        writer=Writer(database, announce=announcer.announce),
+        reader=Reader(url),
+        bus=bus,
+        announcer=announcer,
+        exchange=EmbeddedExchange(),
+        deployment_id=database.deployment_id,
+    )
+
+
+async def _serve(
+    settings: Settings,
+    contracts: Contracts,
+    foundation: Foundation,
+    worker: BesideWorker,
+    on_ready: Callable[[int], None],
+) -> None:
+    gateway = Gateway(
+        surroundings(contracts, foundation, held=lambda: worker.unclaimed),
+        tuning_of(settings, stack_traces=True),
+    )
+    bell = EmbeddedCancelBell(foundation.bus, worker.worker_id, on_cancel=worker.cancel)
+    bell.start()
+    await asyncio.to_thread(worker.start)
+    grace_s = settings.drain_grace.total_seconds()
+
+    async def drain_worker() -> None:
+        try:
+            await asyncio.shield(asyncio.to_thread(worker.drain, grace_s))
+        except asyncio.CancelledError:
+            worker.hurry()
+            raise
+
+    try:
+        await serve_until_stopped(gateway, settings, on_ready, also_drain=drain_worker)
+    except (ConfigurationError, StoreUnavailable):
+        await asyncio.to_thread(worker.drain, 0.0)
+        raise
+    finally:
+        bell.close(0)
+
+
+def surroundings(
+    contracts: Contracts, foundation: Foundation, *, held: Callable[[], int] = lambda: 0
+) -> Surroundings:
+    """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
+
+    def feed(
+        on_ring: Callable[[Ring | ProgressRing], None], on_resync: Callable[[], None]
+    ) -> EmbeddedFeed:
+        return EmbeddedFeed(foundation.bus, on_ring=on_ring, on_resync=on_resync)
+
+    def publisher(
+        on_confirmed: Callable[[list[Dispatch]], None],
+        on_refused: Callable[[list[Dispatch]], None],
+        on_connected: Callable[[], None],
+    ) -> EmbeddedPublisher:
+        return EmbeddedPublisher(
+            foundation.exchange,
+            foundation.deployment_id,
+            on_confirmed=on_confirmed,
+            on_refused=on_refused,
+            on_connected=on_connected,
+        )
+
+    return Surroundings(
+        contracts=contracts,
+        store=GatewayStore(foundation.database, foundation.writer, foundation.reader, ttl_us=None),
+        depths=_Depths(foundation, held),
+        clock=HostClock(),
+        make_feed=feed,
+        make_broker=publisher,
+    )
+
+
+class _Depths:
+    """How many messages wait in memory, those that the worker holds unclaimed included."""
+
+    def __init__(self, foundation: Foundation, held: Callable[[], int]) -> None:
+        self._foundation = foundation
+        self._held = held
+
+    async def ready(self, queue: str) -> int | None:
+        """See `QueueDepths`."""
+        name = broker_queue(queue, self._foundation.deployment_id)
+        return self._foundation.exchange.ready(name) + self._held()

@@ -1,0 +1,252 @@
+"""One gateway: every part of it, put together from its ports, started and drained in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from taskwire_contracts import Contracts
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_gateway.admission import Admission, Kind
+from taskwire_gateway.dispatch.dispatcher import Dispatcher
+from taskwire_gateway.keeper.backlog import Backlog
+from taskwire_gateway.keeper.keeper import Keeper
+from taskwire_gateway.keeper.ports import (
+    BacklogRows,
+    Leadership,
+    QueueDepths,
+    StrandedRows,
+    Sweeps,
+)
+from taskwire_gateway.keeper.stranded import StrandedSweep
+from taskwire_gateway.limits import Limits
+from taskwire_gateway.ports import (
+    Announcements,
+    Broker,
+    Clock,
+    DispatchMarks,
+    TaskReader,
+    TaskWriter,
+)
+from taskwire_gateway.preparation import Preparation
+from taskwire_gateway.rpc.durable_calls import DurableCalls
+from taskwire_gateway.rpc.reflection import Reflection
+from taskwire_gateway.rpc.task_messages import TaskMessages
+from taskwire_gateway.rpc.task_service import SERVICE, TaskService
+from taskwire_gateway.server import Handlers, Server
+from taskwire_gateway.use_cases.cancelling import Cancelling
+from taskwire_gateway.use_cases.reading import GroupReader
+from taskwire_gateway.use_cases.submitting import Submitting
+from taskwire_gateway.validation import Rules
+from taskwire_gateway.watch.hub import WatchHub
+from taskwire_gateway.watch.watching import Watching
+from taskwire_gateway.workers_alive import LiveWorkers
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 5.0
+
+
+class Store(
+    TaskWriter, TaskReader, DispatchMarks, BacklogRows, StrandedRows, Sweeps, Leadership, Protocol
+):
+    """All ports of the store, for those who put a gateway together; consumers see one each."""
+
+    async def register(self) -> None:
+        """This gateway is alive from now on."""
+
+    async def renew(self) -> None:
+        """It still is."""
+
+    async def retire(self) -> None:
+        """It is no more; its unpublished rows are the others'."""
+
+
+class RunningFeed(Announcements, Protocol):
+    """The feed with its beginning and end."""
+
+    async def start(self) -> None:
+        """Begin to connect."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+
+class RunningBroker(Broker, Protocol):
+    """The publisher with its beginning and end."""
+
+    async def start(self) -> None:
+        """Begin to connect."""
+
+    async def close(self, timeout: float) -> None:
+        """Wait for open confirms, then disconnect."""
+
+
+MakeFeed = Callable[[Callable[[Ring | ProgressRing], None], Callable[[], None]], RunningFeed]
+"""A feed with its two callbacks, on_ring and on_resync."""
+
+MakeBroker = Callable[
+    [Callable[[list[Dispatch]], None], Callable[[list[Dispatch]], None], Callable[[], None]],
+    RunningBroker,
+]
+"""A publisher with its three callbacks, on_confirmed, on_refused and on_connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway stands on."""
+
+    contracts: Contracts
+    store: Store
+    depths: QueueDepths
+    clock: Clock
+    make_feed: MakeFeed
+    make_broker: MakeBroker
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The settings of one gateway."""
+
+    limits: Limits = Limits()
+    lease: timedelta = timedelta(seconds=20)
+    max_calls: int = 2_000
+    max_watches: int = 20_000
+    stack_traces: bool = False
+    pre_drain: timedelta = timedelta(milliseconds=200)
+
+
+class Gateway:
+    """Made inside the event loop that it runs on; `start` it, then `drain` it, once each."""
+
+    def __init__(self, around: Surroundings, tuning: Tuning) -> None:
+        self._store = around.store
+        self._tuning = tuning
+        self._contracts = around.contracts
+        self._workers = LiveWorkers(around.store)
+        self._hub = WatchHub(around.store)
+        self._feed = around.make_feed(self._hub.ring, self._hub.resync)
+        self._dispatcher = Dispatcher(around.store, self._workers)
+        self._broker = around.make_broker(
+            self._dispatcher.confirmed, self._dispatcher.refused, self._dispatcher.connected
+        )
+        self._admission = Admission(
+            {
+                Kind.UNARY: tuning.max_calls,
+                Kind.WATCH: tuning.max_watches,
+                Kind.DURABLE: tuning.max_watches,
+            }
+        )
+        self._keeper = Keeper(
+            leadership=around.store,
+            sweeps=around.store,
+            backlog=Backlog(around.store, self._dispatcher, self._workers),
+            stranded=StrandedSweep(around.store, around.depths, around.clock),
+            spilled=self._dispatcher.spilled,
+            clock=around.clock,
+            lease_s=tuning.lease.total_seconds(),
+        )
+        self._server = Server(self._handlers(around), tuning.limits)
+        self._lease: asyncio.Task[None] | None = None
+
+    async def start(self, address: str) -> int:
+        """Listen and serve; the port.
+
+        Raises:
+            ConfigurationError: the address cannot be had.
+            StoreUnavailable: the store does not answer.
+        """
+        await self._store.register()
+        await self._feed.start()
+        self._hub.start(self._feed)
+        self._dispatcher.start(self._broker)
+        await self._broker.start()
+        await self._workers.now()
+        self._keeper.start()
+        self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
+        return await self._server.start(address, ["", SERVICE, *self._contracts.services])
+
+    async def drain(self, grace: timedelta) -> None:
+        """End in order: no new calls, watchers told, calls finished, confirms flushed."""
+        await self._server.announce_end()
+        await asyncio.sleep(self._tuning.pre_drain.total_seconds() * random.uniform(0.5, 1))  # noqa: S311
+        self._admission.drain()
+        self._hub.drain()
+        await self._server.stop(grace.total_seconds())
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything behind the server; for one that never started to serve as well."""
+        await self._keeper.close()
+        if self._lease is not None:
+            self._lease.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._lease
+        await self._server.stop(0)
+        await self._hub.close()
+        await self._broker.close(FLUSH_S)
+        await self._dispatcher.close()
+        await self._feed.close()
+        with suppress(StoreUnavailable):
+            await self._store.retire()
+
+    def _handlers(self, around: Surroundings) -> Handlers:
+        limits, rules = self._tuning.limits, Rules()
+        tasks = GroupReader(around.store)
+        cancelling = Cancelling(around.store)
+        watching = Watching(self._hub, tasks)
+        messages = TaskMessages(
+            around.contracts, self._workers, stack_traces=self._tuning.stack_traces
+        )
+        submitting = Submitting(
+            preparation=Preparation(around.contracts, around.clock, limits, rules),
+            writer=around.store,
+            reader=around.store,
+            dispatcher=self._dispatcher,
+            workers=self._workers,
+            limits=limits,
+        )
+        service = TaskService(
+            contracts=around.contracts,
+            submitting=submitting,
+            cancelling=cancelling,
+            watching=watching,
+            tasks=tasks,
+            messages=messages,
+            workers=self._workers,
+            rules=rules,
+            clock=around.clock,
+        )
+        durable = DurableCalls(
+            submitting=submitting,
+            cancelling=cancelling,
+            watching=watching,
+            hub=self._hub,
+            tasks=tasks,
+            messages=messages,
+            gate=self._admission.gate(Kind.DURABLE),
+        )
+        handlers = {found.path: durable.handler(found) for found in around.contracts.types.values()}
+        services = [SERVICE, *around.contracts.services]
+        reflection = Reflection(around.contracts.pool, services)
+        return Handlers(
+            {**handlers, **service.handlers(self._admission), **reflection.handlers()},
+            around.contracts,
+        )
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._tuning.lease.total_seconds() / 4)
+            try:
+                await self._store.renew()
+            except StoreUnavailable:
+                log.warning("the gateway's lease was not renewed")
+            except Exception:
+                log.exception("renewing the gateway's lease failed")

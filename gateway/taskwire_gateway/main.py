@@ -1,0 +1,177 @@
+"""Wires `taskwire gateway`: SQL, RabbitMQ and Redis, read from the settings.
+
+With `embedded.py` and `store.py` the only files of this room that know which database, broker
+and feed there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+import taskwire_db.schema
+from taskwire_broker.queue_depth import RabbitDepths
+from taskwire_broker.rabbit_publisher import RabbitPublisher
+from taskwire_contracts import Contracts, load
+from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.settings import Settings, require_services
+from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_db.clock import HostClock
+from taskwire_db.database import Database
+from taskwire_db.feed.redis_announcer import RedisAnnouncer
+from taskwire_db.feed.redis_feed import RedisFeed
+from taskwire_db.reader import Reader
+from taskwire_db.writer import Writer
+from taskwire_gateway.gateway import Gateway, Surroundings, Tuning
+from taskwire_gateway.limits import Limits
+from taskwire_gateway.signals import Stop
+from taskwire_gateway.store import GatewayStore
+
+log = logging.getLogger(__name__)
+
+_CLOSE_S = 2.0
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; the process's exit code.
+
+    Raises:
+        ConfigurationError: it cannot start as it is configured.
+    """
+    require_services(settings)
+    if not settings.contracts:
+        raise ConfigurationError(
+            "TASKWIRE_CONTRACTS must name your descriptor sets;"
+            " make one with `taskwire contracts build`"
+        )
+    contracts = load([Path(name) for name in settings.contracts])
+    database = Database(settings.database_url)
+    try:
+        taskwire_db.schema.check(database)
+        with uvloop_runner() as runner:
+            runner.run(_serve(settings, contracts, database))
+    except StoreUnavailable as error:
+        raise ConfigurationError(
+            f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
+        ) from error
+    finally:
+        database.close()
+    return 0
+
+
+def uvloop_runner() -> asyncio.Runner:
+    """A runner of the loop that serves gRPC fastest."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def tuning_of(settings: Settings, *, stack_traces: bool) -> Tuning:
+    """The gateway's part of the settings."""
+    return Tuning(
+        limits=Limits(payload_bytes=settings.max_payload_bytes),
+        lease=settings.lease_ttl,
+        max_calls=settings.max_calls,
+        max_watches=settings.max_watches,
+        stack_traces=stack_traces,
+    )
+
+
+async def _serve(settings: Settings, contracts: Contracts, database: Database) -> None:
+    deployment_id = database.deployment_id
+    announcer = RedisAnnouncer(settings.redis_url, deployment_id)
+    writer = Writer(database, announce=announcer.announce)
+    reader = Reader(settings.database_url)
+    ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
+    around = Surroundings(
+        contracts=contracts,
+        store=GatewayStore(database, writer, reader, ttl_us=ttl_us),
+        depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
+        clock=HostClock(),
+        make_feed=partial(_feed, settings.redis_url, deployment_id),
+        make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
+    )
+    try:
+        gateway = Gateway(around, tuning_of(settings, stack_traces=False))
+        await serve_until_stopped(gateway, settings, lambda port: None)
+    finally:
+        writer.close()
+        reader.close()
+        announcer.close(_CLOSE_S)
+
+
+async def serve_until_stopped(
+    gateway: Gateway,
+    settings: Settings,
+    on_ready: Callable[[int], None],
+    *,
+    also_drain: Callable[[], Coroutine[object, object, None]] | None = None,
+) -> None:
+    """Serve until a signal, then drain; a second signal ends the drain.
+
+    `on_ready` is told the port. `also_drain` ends what runs beside the gateway, after calls
+    are refused and before its broker closes.
+
+    Raises:
+        ConfigurationError: the address cannot be had.
+        StoreUnavailable: the store does not answer.
+    """
+    stop = Stop()
+    stop.listen()
+    try:
+        port = await gateway.start(settings.listen)
+    except BaseException:
+        await gateway.close()
+        raise
+    log.info("serving", extra={"listen": settings.listen, "port": port})
+    on_ready(port)
+    await stop.asked.wait()
+    log.info("draining", extra={"grace_s": settings.drain_grace.total_seconds()})
+    drain = asyncio.create_task(_drain(gateway, settings, also_drain))
+    hurried = asyncio.create_task(stop.hurried.wait())
+    await asyncio.wait({drain, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    if not drain.done():
+        log.warning("stopping now, as a second signal asks")
+        drain.cancel()
+        await asyncio.wait({drain})
+    hurried.cancel()
+    await asyncio.wait({hurried})
+
+
+async def _drain(
+    gateway: Gateway,
+    settings: Settings,
+    also_drain: Callable[[], Coroutine[object, object, None]] | None,
+) -> None:
+    beside = asyncio.create_task(also_drain()) if also_drain is not None else None
+    await gateway.drain(settings.drain_grace)
+    if beside is not None:
+        await beside
+
+
+def _feed(
+    url: str,
+    deployment_id: bytes,
+    on_ring: Callable[[Ring | ProgressRing], None],
+    on_resync: Callable[[], None],
+) -> RedisFeed:
+    return RedisFeed(url, deployment_id, on_ring=on_ring, on_resync=on_resync)
+
+
+def _publisher(
+    url: str,
+    deployment_id: bytes,
+    on_confirmed: Callable[[list[Dispatch]], None],
+    on_refused: Callable[[list[Dispatch]], None],
+    on_connected: Callable[[], None],
+) -> RabbitPublisher:
+    return RabbitPublisher(
+        url,
+        deployment_id,
+        on_confirmed=on_confirmed,
+        on_refused=on_refused,
+        on_connected=on_connected,
+    )
