@@ -1,0 +1,1 @@
+"""One module for each command; a module's function has the command's name."""

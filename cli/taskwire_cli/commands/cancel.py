@@ -1,0 +1,43 @@
+"""`taskwire cancel`: a task that is not wanted any more."""
+
+from __future__ import annotations
+
+import click
+
+from taskwire.v1 import task_pb2, task_service_pb2
+from taskwire_cli.connection import address_option, connected, json_option
+from taskwire_cli.json_form import print_json, task_json
+from taskwire_cli.tables import state_name
+
+
+@click.command()
+@click.argument("id")
+@click.option("--reason", default="", help="Why; the task's record keeps it.")
+@json_option
+@address_option
+def cancel(id: str, reason: str, as_json: bool, address: str | None) -> None:
+    """Cancel the task ID.
+
+    A waiting task never starts. A running one is told to stop and is CANCELLING until its handler
+    does. An ended one stays as it is, which is no error.
+
+    \b
+    Example:
+      taskwire cancel 0199e1c2-7a55-7d0f-8000-0f8d7b1c2a11 --reason 'wrong picture'
+    """
+    with connected(address) as client:
+        answer = client.cancel(id, reason)
+        if as_json:
+            task = task_json(answer.task, client.schema)
+            print_json({"task": task, "effective": answer.effective})
+        else:
+            print(_sentence(answer))
+
+
+def _sentence(answer: task_service_pb2.CancelTaskResponse) -> str:
+    state = state_name(answer.task.state)
+    if answer.task.state == task_pb2.TASK_STATE_CANCELLING:
+        return f"{state}: the handler is told to stop; see: taskwire watch {answer.task.id}"
+    if answer.effective:
+        return f"{state}: it will never start."
+    return f"{state}: it had ended already, so nothing was changed."

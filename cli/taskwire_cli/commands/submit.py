@@ -1,0 +1,174 @@
+"""`taskwire submit`: a task from JSON, files and options, without any generated code."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from google.protobuf.message import Message
+
+from taskwire.client import Client, UnknownName
+from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
+from taskwire_cli.bytes_fields import check_field, put_files
+from taskwire_cli.connection import address_option, connected, json_option
+from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop
+from taskwire_cli.outcome import exit_code, output_option, print_task, write_outputs
+from taskwire_cli.values import Duration, Pair, Time, text_of
+
+_PRIORITIES = {
+    "low": options_pb2.PRIORITY_LOW,
+    "normal": options_pb2.PRIORITY_NORMAL,
+    "high": options_pb2.PRIORITY_HIGH,
+}
+
+_HELP = f"""Submit a task of TYPE, a "package.Service/Method" that `taskwire types` lists.
+
+JSON is the method's request in protobuf's JSON form: text, @FILE, or - for standard input. Without
+it the request is empty. Files fill its bytes fields.
+
+\b
+Examples:
+  taskwire submit taskwire.examples.v1.MathTasks/Divide '{{"dividend": 84, "divisor": 2}}' --wait
+  taskwire submit taskwire.examples.v1.ImageTasks/MakeThumbnail '{{"maxWidth": 128}}' \\
+    --field-file image=picture.jpg --output image=small.png
+  taskwire submit taskwire.examples.v1.DemoTasks/Sleep '{{"duration": "20s"}}' --delay 5m \\
+    --label customer=acme --request-id nightly-2027-01-31
+
+{EXIT_CODES_HELP}
+"""
+
+
+@click.command(help=_HELP)
+@click.argument("type")
+@click.argument("json", default="{}")
+@click.option(
+    "--field-file",
+    "-f",
+    "files",
+    type=Pair("image=picture.jpg"),
+    metavar="FIELD=FILE",
+    multiple=True,
+    help="Fill a bytes field of the request with a file's content. May be repeated.",
+)
+@click.option("--wait", is_flag=True, help="Wait for the task's end and show its outcome.")
+@click.option(
+    "--timeout", type=Duration(), help="Wait no longer than this, such as 30s; the task goes on."
+)
+@output_option
+@click.option("--request-id", help="Submitting again with the same id returns the first task.")
+@click.option(
+    "--label",
+    "labels",
+    type=Pair("customer=acme"),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Label the task. May be repeated.",
+)
+@click.option("--delay", type=Duration(), help="Start it this much later, such as 90s or 2h.")
+@click.option("--at", "schedule_time", type=Time(), help="Start it then: 2027-01-31T09:00.")
+@click.option("--priority", type=click.Choice(list(_PRIORITIES)), help="Within its queue.")
+@click.option("--queue", help="Another queue than its type's.")
+@click.option("--require-worker", is_flag=True, help="Refuse it when nobody can run it now.")
+@click.option("--validate-only", is_flag=True, help="Check everything and submit nothing.")
+@json_option
+@address_option
+def submit(
+    type: str,
+    json: str,
+    files: tuple[tuple[str, str], ...],
+    output: tuple[tuple[str, str], ...],
+    wait: bool,
+    timeout: timedelta | None,
+    as_json: bool,
+    address: str | None,
+    **options: Any,  # the rest of the options above, see _send
+) -> int:
+    """Submit, and with --wait, --timeout or --output wait for the outcome."""
+    waits = wait or timeout is not None or bool(output)
+    if waits and options["validate_only"]:
+        raise click.UsageError("--validate-only submits nothing that could be waited for")
+    with connected(address) as client:
+        message = _input(client, type, json, files)
+        _check_outputs(client, type, output)
+        answer = _send(client, type, message, **options)
+        task = answer.task
+        if waits:
+            task = client.wait(task.id, timeout.total_seconds() if timeout else None)
+            write_outputs(task, output, client.schema)
+        _show(client, answer, task, waits=waits, as_json=as_json)
+        return exit_code(task) if waits else Exit.OK
+
+
+def _input(client: Client, type: str, json: str, files: tuple[tuple[str, str], ...]) -> Message:
+    try:
+        message = client.input_message(type, text_of(json))
+    except UnknownName:
+        raise Stop(_unknown_type(type, [each.name for each in client.types()])) from None
+    except ValueError as error:
+        raise Stop(f"the JSON is not the input of {type}: {error}") from None
+    put_files(message, files)
+    return message
+
+
+def _unknown_type(type: str, known: list[str]) -> str:
+    near = [name for name in known if name.endswith(f"/{type.rpartition('/')[2]}")]
+    near += difflib.get_close_matches(type, known, n=3)
+    hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see: taskwire types"
+    return f"the server has no task type {type}; {hint}"
+
+
+def _check_outputs(client: Client, type: str, outputs: tuple[tuple[str, str], ...]) -> None:
+    """Refuse a misspelled --output before there is a task, not after it."""
+    for field, _ in outputs:
+        result = client.schema.method(type).output_type.full_name
+        check_field(client.schema.message(result), field)
+
+
+def _send(
+    client: Client,
+    type: str,
+    message: Message,
+    *,
+    request_id: str | None,
+    labels: tuple[tuple[str, str], ...],
+    delay: timedelta | None,
+    schedule_time: datetime | None,
+    priority: str | None,
+    queue: str | None,
+    require_worker: bool,
+    validate_only: bool,
+) -> task_service_pb2.SubmitTaskResponse:
+    overrides = options_pb2.TaskOverrides(
+        queue=queue, priority=_PRIORITIES[priority] if priority else None
+    )
+    return client.submit(
+        message,
+        type=type,
+        request_id=request_id,
+        labels=dict(labels),
+        delay=delay,
+        schedule_time=schedule_time,
+        overrides=overrides if overrides.ByteSize() else None,
+        validate_only=validate_only,
+        require_worker=require_worker,
+    )
+
+
+def _show(
+    client: Client,
+    answer: task_service_pb2.SubmitTaskResponse,
+    task: task_pb2.Task,
+    *,
+    waits: bool,
+    as_json: bool,
+) -> None:
+    if as_json or waits:
+        print_task(task, client.schema, as_json=as_json)
+    elif answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_VALIDATED:
+        print("The task is valid. Nothing was submitted.")
+    else:
+        existing = answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_EXISTING
+        print(f"{task.id}  {'submitted before' if existing else 'submitted'}")
+        print(f"Follow it with: taskwire watch {task.id}")

@@ -1,0 +1,68 @@
+"""The exit codes of `taskwire`, and how an error becomes one line and one of them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from taskwire.client import CallFailed, ClientError, Unreachable
+
+
+class Exit(IntEnum):
+    """What a program that runs `taskwire` can rely on."""
+
+    OK = 0
+    TASK_FAILED = 1
+    """The task has ended as FAILED, CANCELLED or EXPIRED."""
+    USAGE = 2
+    """The command line, a file or a setting is wrong; nothing was done."""
+    REFUSED = 3
+    """The server answered with an error."""
+    UNREACHABLE = 4
+    """No server answered; trying again may help."""
+    NOT_ENDED = 5
+    """The task had not ended when --timeout was over."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+EXIT_CODES_HELP = """\b
+Exit codes:
+  0  all went well, and a task that was waited for has SUCCEEDED
+  1  that task ended otherwise: FAILED, CANCELLED or EXPIRED
+  2  the command line, a file or a setting is wrong; nothing was done
+  3  the server answered with an error
+  4  no server answered
+  5  the task had not ended when --timeout was over"""
+
+
+class Stop(Exception):
+    """Ends the command with one line on stderr and an exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def stop_for(error: ClientError, target: str) -> Stop:
+    """The line and exit code for what a server at `target` answered, or did not."""
+    if isinstance(error, Unreachable) and not error.reason:
+        return Stop(
+            f"no taskwire answers at {target} ({error.message}); start one with `taskwire dev`,"
+            " or name another address with --address or TASKWIRE_LISTEN",
+            Exit.UNREACHABLE,
+        )
+    if isinstance(error, CallFailed):
+        code = Exit.UNREACHABLE if isinstance(error, Unreachable) else Exit.REFUSED
+        return Stop(_refusal(error), code)
+    return Stop(str(error), Exit.REFUSED)
+
+
+def _refusal(error: CallFailed) -> str:
+    name = " ".join(filter(None, [error.code.name, error.reason]))
+    violations = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
+    return f"{error.message} ({name})" + (f": {violations}" if violations else "")
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks."""
+    return " ".join(text.split())

@@ -1,0 +1,210 @@
+"""What people see of tasks: words, short numbers and tables. Nothing here talks to a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from taskwire.v1 import task_pb2, task_service_pb2
+from taskwire_cli.json_form import Json
+
+_LONGEST_TEXT = 120
+
+_COLOURS = {
+    task_pb2.TASK_STATE_RUNNING: "cyan",
+    task_pb2.TASK_STATE_RETRYING: "yellow",
+    task_pb2.TASK_STATE_CANCELLING: "yellow",
+    task_pb2.TASK_STATE_SUCCEEDED: "green",
+    task_pb2.TASK_STATE_FAILED: "red",
+    task_pb2.TASK_STATE_CANCELLED: "magenta",
+    task_pb2.TASK_STATE_EXPIRED: "magenta",
+}
+
+_PENDING = {
+    task_pb2.PENDING_REASON_DELAYED: "waits for its time",
+    task_pb2.PENDING_REASON_BACKING_OFF: "waits for its next attempt",
+    task_pb2.PENDING_REASON_AWAITING_DISPATCH: "waits for the broker",
+    task_pb2.PENDING_REASON_AWAITING_WORKER: "waits for a free worker",
+    task_pb2.PENDING_REASON_NO_WORKER: "no live worker serves its type: start one",
+    task_pb2.PENDING_REASON_QUEUE_PAUSED: "its queue is paused",
+    task_pb2.PENDING_REASON_RATE_LIMITED: "waits for a rate limit",
+    task_pb2.PENDING_REASON_CONCURRENCY_LIMITED: "waits for a limit of tasks at the same time",
+    task_pb2.PENDING_REASON_DEPENDENCY: "waits for other tasks",
+}
+
+
+def console() -> Console:
+    """Where people read: colours and width as the terminal has them."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def state_name(state: task_pb2.TaskState.ValueType) -> str:
+    """`RUNNING`; a number for a state that this version does not know."""
+    known = state in task_pb2.TaskState.values()
+    return task_pb2.TaskState.Name(state).removeprefix("TASK_STATE_") if known else str(state)
+
+
+def state_text(state: task_pb2.TaskState.ValueType) -> Text:
+    """The state's name in its colour."""
+    return Text(state_name(state), style=_COLOURS.get(state, ""))
+
+
+def pending_text(reason: task_pb2.PendingReason.ValueType) -> str:
+    """Why a task has not started, in words; empty when it waits for nothing."""
+    return _PENDING.get(reason, "")
+
+
+def progress_text(progress: task_pb2.Progress) -> str:
+    """`45 %  9 of 20  resizing`."""
+    parts = [f"{progress.fraction:.0%}".replace("%", " %")]
+    if progress.total_units:
+        parts.append(f"{progress.completed_units} of {progress.total_units}")
+    elif progress.completed_units:
+        parts.append(str(progress.completed_units))
+    if progress.message:
+        parts.append(progress.message)
+    return "  ".join(parts)
+
+
+def task_table(task: task_pb2.Task, shown: Json) -> Table:
+    """The task as two columns; `shown` is its JSON form, for the payloads."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    for name, value in _rows(task, shown):
+        table.add_row(name, value)
+    return table
+
+
+def types_table(types: Iterable[task_service_pb2.TaskType]) -> Table:
+    """One row for each task type."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("TYPE", "QUEUE", "WORKERS", "ATTEMPTS", "TIME-OUT", "WHAT IT DOES"):
+        right = heading in ("WORKERS", "ATTEMPTS")
+        table.add_column(heading, justify="right" if right else "left")
+    for each in types:
+        table.add_row(
+            each.name,
+            each.options.queue,
+            str(each.live_workers),
+            str(each.options.retry.max_attempts),
+            duration_text(each.options.attempt_timeout),
+            first_sentence(each.description),
+        )
+    return table
+
+
+def duration_text(duration: Duration) -> str:
+    """`1.5 s`, `10 min`, `2 h`, `7 d`: the largest unit that fits."""
+    seconds = duration.seconds + duration.nanos / 1e9
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def first_sentence(comment: str) -> str:
+    """The first sentence of a comment, on one line."""
+    return " ".join(comment.split()).split(". ")[0].rstrip(".")
+
+
+def time_text(timestamp: Timestamp) -> str:
+    """Local date and time, to the second."""
+    return _local(timestamp).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock_text(timestamp: Timestamp) -> str:
+    """Local time of day, to the second."""
+    return _local(timestamp).strftime("%H:%M:%S")
+
+
+def shortened(value: object) -> object:
+    """JSON with every long text cut, so that a picture does not fill the terminal."""
+    if isinstance(value, dict):
+        return {key: shortened(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shortened(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        return f"{value[:40]}… ({len(value):,} characters)"
+    return value
+
+
+def error_text(error: task_pb2.TaskError) -> str:
+    """`INVALID_ARGUMENT DIVISION_BY_ZERO: The divisor is zero.`"""
+    code = task_code_name(error.status.code)
+    return f"{code} {_reason(error)}".rstrip() + f": {error.status.message}"
+
+
+def task_code_name(number: int) -> str:
+    """The name of a canonical status code."""
+    from google.rpc import code_pb2
+
+    return code_pb2.Code.Name(number) if number in code_pb2.Code.values() else str(number)
+
+
+def _reason(error: task_pb2.TaskError) -> str:
+    info = error_details_pb2.ErrorInfo()
+    for detail in error.status.details:
+        if detail.Unpack(info):
+            return info.reason
+    return ""
+
+
+def _rows(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:
+    if task.id:
+        yield "id", task.id
+    yield "type", task.type
+    yield "state", _state(task)
+    if task.HasField("progress"):
+        yield "progress", progress_text(task.progress)
+    if task.attempt:
+        yield "attempt", f"{task.attempt} of {task.options.retry.max_attempts}"
+    yield from _times(task)
+    if task.labels:
+        yield "labels", ", ".join(f"{key}={task.labels[key]}" for key in sorted(task.labels))
+    if task.cancel_requested:
+        yield "cancelled", task.cancel_reason or "on request"
+    yield from _outcome(task, shown)
+
+
+def _state(task: task_pb2.Task) -> Text:
+    pending = pending_text(task.pending_reason)
+    return state_text(task.state).append(f"  ({pending})" if pending else "", style="default")
+
+
+def _times(task: task_pb2.Task) -> Iterator[tuple[str, str]]:
+    for name, field in (
+        ("submitted", "create_time"),
+        ("due", "schedule_time"),
+        ("started", "start_time"),
+        ("next attempt", "next_attempt_time"),
+        ("ended", "end_time"),
+    ):
+        if not task.HasField(field):  # type: ignore[arg-type]  # one of the names above
+            continue
+        if field != "schedule_time" or task.schedule_time != task.create_time:
+            yield name, time_text(getattr(task, field))
+
+
+def _outcome(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:
+    for field in ("input", "result"):
+        if field in shown:
+            payload = {key: each for key, each in shown[field].items() if key != "@type"}
+            yield field, json.dumps(shortened(payload), ensure_ascii=False)
+    if task.payload_unavailable:
+        yield "payload", "left out: the server does not know its type any more"
+    if task.HasField("error"):
+        yield "error", Text(error_text(task.error), style="red")
+        if task.error.stack_trace:
+            yield "trace", task.error.stack_trace.rstrip()
+
+
+def _local(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(tzinfo=UTC).astimezone()

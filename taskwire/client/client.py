@@ -1,0 +1,293 @@
+"""The client: one channel to a gateway, and a method for everything that can be done with a task.
+
+Nothing here knows more than the published contract. Every submission and every durable call
+carries a request id, made up when none is given, so that gRPC may repeat it blindly.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from taskwire.client.errors import CallFailed, Unreachable, call_failed
+from taskwire.client.schema import Schema
+from taskwire.client.service_config import service_config
+from taskwire.client.watching import (
+    SILENT_INTERVALS,
+    TERMINAL_STATES,
+    Event,
+    Stream,
+    Watch,
+    backoff_s,
+)
+from taskwire.v1 import options_pb2, task_pb2, task_service_pb2, task_service_pb2_grpc
+
+Response = TypeVar("Response", bound=Message)
+_Request = TypeVar("_Request", bound=Message)
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+_LONGEST_WAIT_S = 50.0
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+
+_CHANNEL_OPTIONS = (
+    ("grpc.service_config", service_config(submissions=True)),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # A request larger than this buffer (256 KiB by default) would be sent once only.
+    ("grpc.per_rpc_retry_buffer_size", 16 * 1024 * 1024),
+    # A gateway that was restarted is back in seconds; the default waits up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+def ended(task: task_pb2.Task) -> bool:
+    """Whether the task is in a state that it never leaves."""
+    return task.state in TERMINAL_STATES
+
+
+class Client:
+    """A connection to the gateway at `target` ("host:port"); close it, or use `with`.
+
+    Without `credentials` the connection is not encrypted. `timeout_s` is the deadline of each
+    short call. Every method raises `CallFailed`, and `Unreachable` when nobody answers.
+    Methods may be called from several threads, `schema` from one at a time.
+    """
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self.target = target
+        self.channel = (
+            grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options=_CHANNEL_OPTIONS)
+        )
+        self.schema = Schema(self.channel)
+        self._timeout_s = timeout_s
+        self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection and every call on it."""
+        self.channel.close()
+
+    def is_reachable(self, within_s: float = 5.0) -> bool:
+        """Whether a server accepts the connection within `within_s` seconds."""
+        ready = grpc.channel_ready_future(self.channel)
+        try:
+            ready.result(timeout=within_s)
+        except grpc.FutureTimeoutError:
+            ready.cancel()
+            return False
+        return True
+
+    def submit(
+        self,
+        input: Message,
+        *,
+        type: str = "",
+        request_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        delay: timedelta | None = None,
+        schedule_time: datetime | None = None,
+        overrides: options_pb2.TaskOverrides | None = None,
+        validate_only: bool = False,
+        require_worker: bool = False,
+    ) -> task_service_pb2.SubmitTaskResponse:
+        """Submit a task with the input message `input`; an answer means that it is committed.
+
+        `type` ("package.Service/Method") may be left out, since its input belongs to it alone.
+        An aware `schedule_time` or a `delay` puts its start off. Submitting again with the same
+        `request_id` and content returns the first task.
+        """
+        request = task_service_pb2.SubmitTaskRequest(
+            type=type,
+            request_id=request_id or str(uuid.uuid4()),
+            overrides=overrides,
+            labels=labels,
+            validate_only=validate_only,
+            require_worker=require_worker,
+        )
+        request.input.CopyFrom(_packed(input))
+        if delay is not None:
+            request.delay.FromTimedelta(delay)
+        if schedule_time is not None:
+            request.schedule_time.FromDatetime(schedule_time)
+        return self._short(self._tasks.SubmitTask, request)
+
+    def input_message(self, type: str, json: str = "{}") -> Message:
+        """The input of the task type `type`, read from protobuf's JSON form.
+
+        Its class comes from the server's reflection: no generated code is needed.
+
+        Raises:
+            UnknownName: the server has no such type.
+            ValueError: `json` is not that message.
+        """
+        message = self.schema.message(self.schema.method(type).input_type.full_name)()
+        try:
+            json_format.Parse(json, message, descriptor_pool=self.schema.pool)
+        except json_format.ParseError as error:
+            raise ValueError(str(error)) from None
+        return message
+
+    def get(
+        self, id: str, view: task_pb2.TaskView.ValueType = task_pb2.TASK_VIEW_FULL
+    ) -> task_pb2.Task:
+        """The task as it is now."""
+        request = task_service_pb2.GetTaskRequest(id=id, view=view)
+        return self._short(self._tasks.GetTask, request).task
+
+    def wait(self, id: str, timeout_s: float | None = None) -> task_pb2.Task:
+        """The task once it has ended, or as it is after `timeout_s` seconds (see `ended`).
+
+        Server restarts in between are waited out. None waits as long as it takes.
+
+        Raises:
+            Unreachable: no server answered before the time-out.
+        """
+        give_up_at = time.monotonic() + (timeout_s if timeout_s is not None else float("inf"))
+        failures = 0
+        while True:
+            left_s = max(0.0, give_up_at - time.monotonic())
+            try:
+                task = self._wait_once(id, min(left_s, _LONGEST_WAIT_S))
+            except Unreachable as error:
+                pause_s = backoff_s(failures, _asked_s(error))
+                if pause_s >= left_s:
+                    raise
+                failures += 1
+                time.sleep(pause_s)
+                continue
+            failures = 0
+            if ended(task) or time.monotonic() >= give_up_at:
+                return task
+
+    def watch(
+        self,
+        id: str,
+        *,
+        after_version: int = 0,
+        heartbeat_s: float = 15.0,
+        view: task_pb2.TaskView.ValueType = task_pb2.TASK_VIEW_OUTCOME,
+        on_interruption: Callable[[str], None] | None = None,
+    ) -> Iterator[Event]:
+        """What happens to the task, until its end: changes, progress, heartbeats.
+
+        The task in its terminal state is always among them. Interruptions are waited out, for
+        as long as it takes, and told to `on_interruption`. Closing the iterator ends the call.
+        `heartbeat_s` is 5 to 60; twice and a half as much silence counts as an interruption.
+        """
+
+        def open_stream(version: int) -> Stream:
+            request = task_service_pb2.WatchTaskRequest(id=id, after_version=version, view=view)
+            request.heartbeat_interval.FromTimedelta(timedelta(seconds=heartbeat_s))
+            # The service config would wait for a server in silence, and tell nobody.
+            return self._tasks.WatchTask(request, wait_for_ready=False)
+
+        return Watch(
+            open_stream,
+            after_version=after_version,
+            silence_s=heartbeat_s * SILENT_INTERVALS,
+            on_interruption=on_interruption,
+        ).events()
+
+    def cancel(self, id: str, reason: str = "") -> task_service_pb2.CancelTaskResponse:
+        """Cancel the task; `effective` is false when it had already ended."""
+        request = task_service_pb2.CancelTaskRequest(id=id, reason=reason)
+        return self._short(self._tasks.CancelTask, request)
+
+    def types(self) -> Iterator[task_service_pb2.TaskType]:
+        """Every task type of the server's contracts, by name."""
+        request = task_service_pb2.ListTaskTypesRequest(page_size=1000)
+        while True:
+            page = self._short(self._tasks.ListTaskTypes, request)
+            yield from page.task_types
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def call(
+        self,
+        type: str,
+        request: Message,
+        response_class: type[Response],
+        *,
+        request_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        delay: timedelta | None = None,
+        timeout_s: float | None = None,
+    ) -> Response:
+        """Call the task type as the RPC method that it is, and return its handler's answer.
+
+        The call survives restarts of the gateway and of workers. When `timeout_s` passes the
+        task goes on; a call with the same `request_id` attaches to it again.
+
+        Raises:
+            CallFailed: with the code and reason that the handler raised, among others.
+        """
+        metadata = [("taskwire-request-id", request_id or str(uuid.uuid4()))]
+        metadata += [("taskwire-label", f"{key}={value}") for key, value in (labels or {}).items()]
+        if delay is not None:
+            metadata.append(("taskwire-delay", f"{delay.total_seconds():.6f}s"))
+        method: grpc.UnaryUnaryMultiCallable[Message, Response] = self.channel.unary_unary(
+            f"/{type}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=response_class.FromString,
+        )
+        try:
+            return method(request, metadata=tuple(metadata), timeout=timeout_s)
+        except grpc.RpcError as error:
+            raise call_failed(error) from None
+
+    def _wait_once(self, id: str, seconds: float) -> task_pb2.Task:
+        request = task_service_pb2.WaitTaskRequest(id=id)
+        request.timeout.FromTimedelta(timedelta(seconds=seconds))
+        return self._short(self._tasks.WaitTask, request, extra_s=seconds).task
+
+    def _short(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[_Request, Response],
+        request: _Request,
+        extra_s: float = 0.0,
+    ) -> Response:
+        try:
+            return method(request, timeout=self._timeout_s + extra_s)
+        except grpc.RpcError as error:
+            raise call_failed(error) from None
+
+
+def _packed(message: Message) -> Any:
+    """`message` in an Any, whatever pool its class is of."""
+    return Any(
+        type_url=f"type.googleapis.com/{message.DESCRIPTOR.full_name}",
+        value=message.SerializeToString(),
+    )
+
+
+def _asked_s(error: CallFailed) -> float:
+    return error.retry_after.total_seconds() if error.retry_after else 0.0
