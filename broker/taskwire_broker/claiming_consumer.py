@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
-from uuid import UUID
 
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
@@ -28,6 +27,7 @@ from taskwire_broker.ports import Intake
 from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
 from taskwire_broker.topology import broker_queue
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.ids import to_text
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Dispatch
 
@@ -239,7 +239,7 @@ class ClaimingConsumer(Consumer):
             self._source.open(self._prefetch.size)
 
     def _message(self, dispatch: Dispatch) -> MessageProxy:
-        task = str(UUID(bytes=dispatch.task_id))
+        task = to_text(dispatch.task_id)
         return MessageProxy(
             Message(
                 queue_name=self._broker_queue,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 
 from taskwire_broker.topology import broker_queue
+from taskwire_core.ids import to_text
 from taskwire_core.task import Dispatch
 
 MAX_BODY_BYTES = 16_384
@@ -50,7 +50,7 @@ _decoder = msgspec.json.Decoder(_Body)
 
 def encode(dispatch: Dispatch, deployment_id: bytes) -> bytes:
     """The body that carries `dispatch`, about 300 bytes."""
-    task = str(UUID(bytes=dispatch.task_id))
+    task = to_text(dispatch.task_id)
     return _encoder.encode(
         _Body(
             queue_name=broker_queue(dispatch.queue, deployment_id),

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import pika
@@ -51,6 +52,7 @@ class PublisherLink:
         self._channel: Any = None
         self.declared: set[str] = set()
         self.last_tag = 0
+        self._unsent: list[bytes] = []
         self._blocked = False
         self._closing = False
         self._connection: Any = AsyncioConnection(
@@ -71,13 +73,24 @@ class PublisherLink:
         return not (self._blocked or self._closing)
 
     def send(self, queue: str, body: bytes) -> None:
-        """Send one persistent message; its delivery tag is `last_tag` then."""
+        """Write one persistent message for the next `flush`; its delivery tag is `last_tag`."""
         self.last_tag += 1
-        try:
-            self._channel.basic_publish("", queue, body, _PERSISTENT, mandatory=True)
-        except AMQPError:
-            # The channel closed a moment ago: the end of the link refuses the message.
-            self._close_connection()
+        number = self._channel.channel_number
+        self._unsent += (
+            _publish_frame(number, queue),
+            _header_frame(number, len(body)),
+            pika.frame.Body(number, body).marshal(),
+        )
+
+    def flush(self) -> None:
+        """Send what was written.
+
+        pika's `basic_publish` makes three system calls for each message and costs 50 µs. The
+        frames here are pika's own, but they leave in one piece.
+        """
+        unsent, self._unsent = self._unsent, []
+        if unsent and self._channel.is_open:
+            self._connection._output_marshaled_frames([b"".join(unsent)])
 
     def declare(self, name: str, then: Callable[[], None]) -> None:
         """Declare the queue and its dead-letter queue, then call `then`."""
@@ -156,3 +169,16 @@ class PublisherLink:
         self._closing = True
         if not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
+
+
+@lru_cache(maxsize=4096)
+def _publish_frame(channel: int, queue: str) -> bytes:
+    publish = Basic.Publish(exchange="", routing_key=queue, mandatory=True)
+    frame: bytes = pika.frame.Method(channel, publish).marshal()
+    return frame
+
+
+@lru_cache(maxsize=4096)
+def _header_frame(channel: int, size: int) -> bytes:
+    frame: bytes = pika.frame.Header(channel, size, _PERSISTENT).marshal()
+    return frame
