@@ -60,7 +60,7 @@ class Contracts:
         methods = {known.rpartition("/")[2].lower(): known for known in self.types}
         method = name.rpartition("/")[2].lower()
         alike = [methods[near] for near in get_close_matches(method, methods, n=3, cutoff=0.75)]
-        close = get_close_matches(name, self.types, n=3, cutoff=0.6)
+        close = get_close_matches(name, self.types, n=3, cutoff=0.9)
         return list(dict.fromkeys([*alike, *close]))[:3]
 
     def message_class(self, full_name: str) -> type[Message] | None:

@@ -19,7 +19,7 @@ _US = timedelta(microseconds=1)
 
 
 def to_timedelta(duration: duration_pb2.Duration) -> timedelta:
-    """`duration`, cut to whole microseconds; one that does not fit becomes the nearest that does."""
+    """`duration` in whole microseconds; one that does not fit becomes the nearest that does."""
     try:
         return timedelta(seconds=duration.seconds, microseconds=duration.nanos // 1000)
     except OverflowError:

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -115,7 +115,7 @@ class Surroundings:
 class Tuning:
     """The settings of one gateway."""
 
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     lease: timedelta = timedelta(seconds=20)
     max_calls: int = 2_000
     max_watches: int = 20_000

@@ -1,4 +1,4 @@
-"""From a SubmitTaskRequest to a NewTask: every check that needs no store, all complaints at once."""
+"""From a SubmitTaskRequest to a NewTask: every check without a store, all complaints at once."""
 
 from __future__ import annotations
 
@@ -117,9 +117,11 @@ class Preparation:
         elif input_name:
             found = self._contracts.by_input.get(input_name)
         else:
-            path = join(prefix, "input.@type")
-            violation = FieldViolation(path, "is required where no task type is named", "required")
-            raise _refusal([*complaints, Complaint("FIELD_VIOLATION", violation)])
+            if request.HasField("input"):
+                path = join(prefix, "input.@type")
+                text = "is required where no task type is named"
+                complaints.append(Complaint("FIELD_VIOLATION", FieldViolation(path, text)))
+            raise _refusal(complaints)
         if found is None:
             raise self._unknown_type(request.type, input_name, prefix)
         return found
@@ -158,7 +160,8 @@ class Preparation:
             complaints.append(Complaint("PAYLOAD_TOO_LARGE", FieldViolation(path, text)))
             return value
         if sent != expected:
-            text = f"is a {sent[:200] or 'message without a type'}; {task_type.name} takes a {expected}"
+            found = sent[:200] or "message without a type"
+            text = f"is a {found}; {task_type.name} takes a {expected}"
             complaints.append(Complaint("WRONG_INPUT_TYPE", FieldViolation(path, text)))
             return value
         try:
@@ -167,8 +170,10 @@ class Preparation:
             text = f"is not a {expected} in protobuf's wire form"
             complaints.append(Complaint("MALFORMED_REQUEST", FieldViolation(path, text)))
             return value
-        found = self._rules.violations(message, path)
-        complaints += [Complaint("FIELD_VIOLATION", violation) for violation in found]
+        complaints += [
+            Complaint("FIELD_VIOLATION", violation)
+            for violation in self._rules.violations(message, path)
+        ]
         return message.SerializeToString(deterministic=True)
 
     def _options(

@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -24,7 +24,9 @@ from taskwire_gateway.rpc import statuses
 
 log = logging.getLogger(__name__)
 
-Context = grpc.aio.ServicerContext[bytes, bytes]
+# In quotes: these classes take type arguments in their stubs only.
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 Trailer = tuple[str, str]
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -114,7 +116,7 @@ def unary(
     request_class: type[Request],
     gate: Gate,
     serve: Callable[[Request, Call], Awaitable[Message]],
-) -> grpc.RpcMethodHandler[bytes, bytes]:
+) -> Handler:
     """A method that answers one request with one message."""
 
     async def answer(data: bytes, context: Context) -> bytes:
@@ -133,7 +135,7 @@ def stream(
     request_class: type[Request],
     gate: Gate,
     serve: Callable[[Request, Call, Send], Awaitable[None]],
-) -> grpc.RpcMethodHandler[bytes, bytes]:
+) -> Handler:
     """A method that answers one request with a stream of messages, which `serve` sends."""
 
     async def answer(data: bytes, context: Context) -> None:

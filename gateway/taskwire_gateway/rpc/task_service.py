@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grpc
 from google.protobuf.message import Message
 
 from taskwire.v1 import task_service_pb2 as pb
@@ -13,7 +12,7 @@ from taskwire_core.ids import to_text
 from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.ports import Clock
-from taskwire_gateway.rpc.calls import Call, Send, stream, unary
+from taskwire_gateway.rpc.calls import Call, Handler, Send, stream, unary
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
@@ -33,7 +32,7 @@ from taskwire_gateway.workers_alive import LiveWorkers
 SERVICE = "taskwire.v1.TaskService"
 _PAGE = 50
 
-Handlers = dict[str, grpc.RpcMethodHandler[bytes, bytes]]
+Handlers = dict[str, Handler]
 
 
 class TaskService:
