@@ -18,7 +18,7 @@ _CONNECT_S = 5.0
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def settings() -> Settings:
+def current_settings() -> Settings:
     """What the environment says.
 
     Raises:
@@ -47,7 +47,7 @@ def json_option(command: Command) -> Command:
 @contextlib.contextmanager
 def connected(address: str | None) -> Iterator[Client]:
     """A client that has reached its server; errors of calls inside the block end the command."""
-    target = reachable_form(address or settings().listen)
+    target = reachable_form(address or current_settings().listen)
     with Client(target) as client:
         if not client.is_reachable(_CONNECT_S):
             raise Stop(

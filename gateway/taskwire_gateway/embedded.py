@@ -27,7 +27,6 @@ from taskwire_db.database import Database
 from taskwire_db.feed.embedded import (
     EmbeddedAnnouncer,
     EmbeddedBus,
-    EmbeddedCancelBell,
     EmbeddedFeed,
 )
 from taskwire_db.reader import Reader
@@ -53,8 +52,6 @@ class Foundation:
 class BesideWorker(Protocol):
     """The worker in the same process; all methods block and are called in threads."""
 
-    worker_id: bytes
-
     @property
     def unclaimed(self) -> int:
         """How many deliveries it holds without having claimed them."""
@@ -64,9 +61,6 @@ class BesideWorker(Protocol):
 
     def start(self) -> None:
         """Begin to work; after the boot's sweeps."""
-
-    def cancel(self, task_id: bytes, attempt: int) -> None:
-        """Tell the handler of that attempt to stop."""
 
     def hurry(self) -> None:
         """End the grace of the drain in progress."""
@@ -154,8 +148,6 @@ async def _serve(
         surroundings(contracts, foundation, held=lambda: worker.unclaimed),
         tuning_of(settings, stack_traces=True),
     )
-    bell = EmbeddedCancelBell(foundation.bus, worker.worker_id, on_cancel=worker.cancel)
-    bell.start()
     await asyncio.to_thread(worker.start)
     grace_s = settings.drain_grace.total_seconds()
 
@@ -171,8 +163,6 @@ async def _serve(
     except (ConfigurationError, StoreUnavailable):
         await asyncio.to_thread(worker.drain, 0.0)
         raise
-    finally:
-        bell.close(0)
 
 
 def surroundings(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from taskwire_cli.connection import settings
+from taskwire_cli.connection import current_settings
 from taskwire_cli.database import database_url
 from taskwire_db import schema
 from taskwire_db.database import Database
@@ -87,7 +87,7 @@ def revision(message: str | None) -> None:
 
 @contextlib.contextmanager
 def _database() -> Iterator[Database]:
-    database = Database(database_url(settings()))
+    database = Database(database_url(current_settings()))
     try:
         yield database
     finally:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
-from taskwire_cli.connection import settings
+from taskwire_cli import beside_services
+from taskwire_cli.connection import current_settings
+from taskwire_cli.database import claimed
 from taskwire_cli.greeting import greeting
 from taskwire_cli.settings_help import settings_help
-from taskwire_contracts import Contracts
+from taskwire_contracts import load
 from taskwire_core.logs import log_to_stderr
-from taskwire_core.settings import require_whole
+from taskwire_core.settings import Settings, require_whole
+from taskwire_gateway.embedded import Foundation, run_embedded
+from taskwire_worker.embedded import EmbeddedWorker
 
 _HELP = f"""Run taskwire in this terminal, for development.
 
@@ -35,20 +40,41 @@ Examples:
 @click.command(help=_HELP)
 def dev() -> int:
     """Embedded, or beside the configured services."""
-    found = settings()
+    found = current_settings()
     require_whole(found)
     log_to_stderr(found.log_level)
     if not found.embedded:
-        from taskwire_cli import beside_services
-
         return beside_services.run(found)
-    from taskwire_cli import embedded
-
-    def on_ready(address: str, contracts: Contracts) -> None:
-        where = f"data in {found.data_dir.absolute()}"
-        print(greeting(address, contracts.types, where=where), flush=True)
-
-    embedded.run(found, on_ready)
+    run_embedded_with_worker(found)
     # All is written. A handler that outlived its grace in a thread would keep the process.
     sys.stdout.flush()
     os._exit(0)
+
+
+def run_embedded_with_worker(settings: Settings) -> None:
+    """Wires the embedded worker to the embedded gateway, and serves until a signal.
+
+    Raises:
+        ConfigurationError: it cannot start as it is configured.
+    """
+    examples = not settings.contracts and not settings.handlers
+    contracts = load([Path(path) for path in settings.contracts], examples=examples)
+
+    def make_worker(foundation: Foundation) -> EmbeddedWorker:
+        return EmbeddedWorker(
+            settings,
+            contracts,
+            examples=examples,
+            writer=foundation.writer,
+            bus=foundation.bus,
+            exchange=foundation.exchange,
+            deployment_id=foundation.deployment_id,
+        )
+
+    def on_ready(port: int) -> None:
+        address = f"{settings.listen.rpartition(':')[0]}:{port}"
+        where = f"data in {settings.data_dir.absolute()}"
+        print(greeting(address, contracts.types, where=where), flush=True)
+
+    with claimed(settings):
+        run_embedded(settings, contracts, make_worker, on_ready)

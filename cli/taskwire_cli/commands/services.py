@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from taskwire_cli.connection import settings
+from taskwire_cli.connection import current_settings
 from taskwire_core.logs import log_to_stderr
 
 
@@ -25,7 +25,7 @@ def gateway() -> int:
     """
     from taskwire_gateway.main import run
 
-    found = settings()
+    found = current_settings()
     log_to_stderr(found.log_level)
     return run(found)
 
@@ -43,6 +43,6 @@ def worker() -> int:
     """
     from taskwire_worker.main import run
 
-    found = settings()
+    found = current_settings()
     log_to_stderr(found.log_level)
     return run(found)
