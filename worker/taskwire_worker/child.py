@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.logs import log_to_stderr
 from taskwire_worker.control import Drain, Go, Loaded, Refused, Renewed, Start, Unclaimed
 from taskwire_worker.lease import RenewedLease
 from taskwire_worker.main import Hands, hire
@@ -23,6 +24,7 @@ def run_child(descriptor: int, parent: int) -> None:
     supervisor = adopt(descriptor, parent)
     start = supervisor.recv()
     assert isinstance(start, Start)
+    log_to_stderr(start.settings.log_level)
     try:
         workplace = load_workplace(start.settings)
         lease = RenewedLease(start.settings.lease_ttl.total_seconds())

@@ -153,6 +153,8 @@ class Crew:
         runs any more: what still does is the supervisor's to hand back, once this process
         is gone.
         """
+        if self._draining:
+            return self.held.wait_until_idle(0)
         self._draining = True
         self.intake.close()
         self._deliveries.drain()

@@ -39,7 +39,8 @@ def run(settings: Settings) -> int:
     database = Database(settings.database_url)
     try:
         taskwire_db.schema.check(database)
-        writer = Writer(database)
+        announcer = RedisAnnouncer(settings.redis_url, database.deployment_id)
+        writer = Writer(database, announce=announcer.announce)
         _replay(settings, writer)
     except StoreUnavailable as error:
         raise ConfigurationError(
@@ -50,6 +51,7 @@ def run(settings: Settings) -> int:
         return Supervisor(settings, StoreWorkerBook(writer, ttl_us=ttl_us)).run()
     finally:
         writer.close()
+        announcer.close(2.0)
         database.close()
 
 

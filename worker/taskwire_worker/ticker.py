@@ -23,9 +23,10 @@ class Ticker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ticks no more once this has returned."""
+        """Ticks no more once this has returned; it may never have begun."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):

@@ -5,7 +5,6 @@ A second thread listens to the worker, so that a cancel arrives while the handle
 
 from __future__ import annotations
 
-import logging
 import os
 import queue
 import threading
@@ -17,6 +16,7 @@ import taskwire_contracts
 from taskwire import ProgressReport, TaskContext
 from taskwire.context import StopSignal
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.logs import log_to_stderr
 from taskwire_worker.handlers import Handler, load_handlers
 from taskwire_worker.isolation.wire import (
     ChildSetup,
@@ -37,7 +37,7 @@ def run_child(descriptor: int, parent: int) -> None:
     pipe = adopt(descriptor, parent)
     setup = pipe.recv()
     assert isinstance(setup, ChildSetup)
-    logging.basicConfig(level=setup.log_level)
+    log_to_stderr(setup.log_level)
     try:
         handlers = _load(setup)
     except ConfigurationError as error:
