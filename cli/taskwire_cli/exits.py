@@ -59,8 +59,11 @@ def stop_for(error: ClientError, target: str) -> Stop:
 
 def _refusal(error: CallFailed) -> str:
     name = " ".join(filter(None, [error.code.name, error.reason]))
-    violations = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-    return f"{error.message} ({name})" + (f": {violations}" if violations else "")
+    # The message itself speaks of the first one.
+    if len(error.violations) < 2:
+        return f"{error.message} ({name})"
+    listed = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
+    return f"{error.message} ({name}): {listed}"
 
 
 def one_line(text: str) -> str:

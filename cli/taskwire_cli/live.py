@@ -52,7 +52,8 @@ class Screen:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def changed(self, task: task_pb2.Task, shown: Json) -> None:
         """A line for the task's new state."""

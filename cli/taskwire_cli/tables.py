@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from taskwire.client import ended
 from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.json_form import Json
 
 _LONGEST_TEXT = 120
+_WIDTH_OF_FILES = 240
 
 _COLOURS = {
     task_pb2.TASK_STATE_RUNNING: "cyan",
@@ -42,8 +46,9 @@ _PENDING = {
 
 
 def console() -> Console:
-    """Where people read: colours and width as the terminal has them."""
-    return Console(highlight=False, soft_wrap=True)
+    """Where people read: colours and width as the terminal has them; a file has neither."""
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    return Console(highlight=False, width=width)
 
 
 def state_name(state: task_pb2.TaskState.ValueType) -> str:
@@ -88,7 +93,10 @@ def types_table(types: Iterable[task_service_pb2.TaskType]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("TYPE", "QUEUE", "WORKERS", "ATTEMPTS", "TIME-OUT", "WHAT IT DOES"):
         right = heading in ("WORKERS", "ATTEMPTS")
-        table.add_column(heading, justify="right" if right else "left")
+        # A name is there to be copied: it may break the table, but not be cut.
+        whole = heading in ("TYPE", "QUEUE")
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(heading, justify=justify, no_wrap=whole, overflow="ignore")
     for each in types:
         table.add_row(
             each.name,
@@ -162,7 +170,7 @@ def _rows(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:
         yield "id", task.id
     yield "type", task.type
     yield "state", _state(task)
-    if task.HasField("progress"):
+    if task.HasField("progress") and not ended(task):
         yield "progress", progress_text(task.progress)
     if task.attempt:
         yield "attempt", f"{task.attempt} of {task.options.retry.max_attempts}"

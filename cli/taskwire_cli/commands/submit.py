@@ -114,7 +114,7 @@ def _input(client: Client, type: str, json: str, files: tuple[tuple[str, str], .
 
 def _unknown_type(type: str, known: list[str]) -> str:
     near = [name for name in known if name.endswith(f"/{type.rpartition('/')[2]}")]
-    near += difflib.get_close_matches(type, known, n=3)
+    near += difflib.get_close_matches(type, known, n=3, cutoff=0.85)
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see: taskwire types"
     return f"the server has no task type {type}; {hint}"
 
