@@ -31,6 +31,8 @@ from taskwire_core.ids import to_text
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Dispatch
 
+_NO_ROOM_PAUSE_S = 0.01
+
 log = logging.getLogger(__name__)
 
 
@@ -87,6 +89,8 @@ class ClaimingConsumer(Consumer):
         self._not_before = 0.0
         self._pauses = reconnect_pauses()
         self._store_failed_since: float | None = None
+        self._no_room = False
+        self._lost_before = False
         # Whoever has this lock may use the source; a drain comes from another thread.
         self._using_source = threading.Lock()
         self._ended = threading.Event()
@@ -157,11 +161,14 @@ class ClaimingConsumer(Consumer):
             return
         free = self._intake.free(self._queue)
         if free <= 0:
-            self._intake.wait_for_slot(self._patience.tick)
+            self._wait_for_a_slot()
             self._source.receive(0)
             return
         self._source.open(self._prefetch.at_least(free))
         self._open = True
+        if self._lost_before:
+            self._lost_before = False
+            log.info("Receiving from RabbitMQ again", extra={"queue": self._queue})
         self._pauses = reconnect_pauses()
 
     def _gather(self) -> None:
@@ -170,7 +177,7 @@ class ClaimingConsumer(Consumer):
             # Only the lack of a slot or of the store leaves something held.
             timeout = 0.0
             if self._store_failed_since is None:
-                self._intake.wait_for_slot(min(self._patience.tick, self._patience.hold / 4))
+                self._wait_for_a_slot()
             else:
                 self._ended.wait(
                     min(max(self._not_before - time.monotonic(), 0), self._patience.tick)
@@ -186,6 +193,14 @@ class ClaimingConsumer(Consumer):
                 self._refuse(delivery, problem)
             else:
                 self._held.append(_Held(delivery.tag, dispatch, now))
+
+    def _wait_for_a_slot(self) -> None:
+        if self._no_room:
+            # There was a slot the last time, but not for this queue: ask at a bearable pace.
+            self._ended.wait(_NO_ROOM_PAUSE_S)
+        self._no_room = self._intake.wait_for_slot(
+            min(self._patience.tick, self._patience.hold / 4)
+        )
 
     def _refuse(self, delivery: Delivery, problem: BadEnvelope) -> None:
         """To the dead-letter queue: put back, it would come again at once and for ever."""
@@ -227,6 +242,7 @@ class ClaimingConsumer(Consumer):
 
     def _claimed(self, group: list[_Held], mine: list[Dispatch], free: int) -> None:
         self._store_failed_since = None
+        self._no_room = False
         for _ in group:
             self._held.popleft()
         # Before the acknowledgement: if that fails the claim stands all the same, and the
@@ -282,10 +298,12 @@ class ClaimingConsumer(Consumer):
         self._source.release()
 
     def _lost(self, problem: SourceLost) -> None:
-        log.warning(
-            "Lost the connection to RabbitMQ; connecting again",
-            extra={"queue": self._queue, "problem": str(problem)},
-        )
+        if not self._lost_before:
+            self._lost_before = True
+            log.warning(
+                "Lost the connection to RabbitMQ; connecting again",
+                extra={"queue": self._queue, "problem": str(problem)},
+            )
         self._disconnect()
         self._not_before = time.monotonic() + next(self._pauses)
 

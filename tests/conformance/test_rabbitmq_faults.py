@@ -128,7 +128,7 @@ def test_a_consumer_is_back_within_a_second_and_leaks_no_connection(
 
 
 def connections(server: RabbitServer) -> int:
-    return len(server.ctl("list_connections", "pid").splitlines())
+    return len(server.ctl("list_connections", "--no-table-headers", "pid").splitlines())
 
 
 def test_a_worker_outlives_a_killed_broker(

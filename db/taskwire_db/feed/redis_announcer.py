@@ -101,11 +101,12 @@ class RedisAnnouncer:
 
     def _send_until_done(self, commands: list[Command]) -> bool:
         """Whether they were sent; False when the queue was closed while Redis was away."""
-        for pause in reconnect_pauses():
+        for tries, pause in enumerate(reconnect_pauses()):
             try:
                 self._send(commands)
             except (RedisError, OSError) as problem:
-                log.warning("Redis cannot be told", extra={"problem": type(problem).__name__})
+                if not tries:
+                    log.warning("Redis cannot be told", extra={"problem": type(problem).__name__})
             else:
                 return True
             if self._queue.wait_for_close(pause):

@@ -60,6 +60,7 @@ class Subscription:
         self._channels: dict[str, _Channel] = {}
         self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
+        self._away = False
 
     @property
     def listening(self) -> bool:
@@ -116,10 +117,15 @@ class Subscription:
                 pauses = reconnect_pauses()
                 await self._watch(session)
             except (OSError, TimeoutError) as problem:
-                log.warning("Redis is away", extra={"problem": type(problem).__name__})
+                self._note_away(problem)
             finally:
                 self._forget(session)
             await asyncio.sleep(next(pauses))
+
+    def _note_away(self, problem: Exception) -> None:
+        if not self._away:
+            self._away = True
+            log.warning("Redis cannot be heard", extra={"problem": type(problem).__name__})
 
     async def _listen_again(self, session: Session) -> None:
         """Subscribe to everything that is wanted, and say so when the server has."""
@@ -129,14 +135,18 @@ class Subscription:
             self._send_subscribe(session, names[start : start + _CHANNELS_PER_COMMAND])
         # Acknowledgements come in order: the PONG is behind all of them.
         await session.ping(_RESUBSCRIBE_TIMEOUT_S)
+        if self._away:
+            self._away = False
+            log.info("Redis is heard again")
         self._on_listening()
 
     async def _watch(self, session: Session) -> None:
-        """Returns when the server closes, raises TimeoutError when it is silent too long."""
+        """Raises ConnectionError when the server closes, TimeoutError when it is silent."""
         while not await session.closed_within(self._quiet):
             if session.heard_since_asked():
                 continue
             await session.ping(self._patience)
+        raise ConnectionError("Redis closed the connection")
 
     def _forget(self, session: Session) -> None:
         self._session = None

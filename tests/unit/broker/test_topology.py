@@ -1,0 +1,51 @@
+"""Queue names: one for each queue of each deployment, and none that Dramatiq reads otherwise."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL, RabbitmqBroker
+from dramatiq.common import dq_name, q_name
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskwire_broker.topology import (
+    broker_queue,
+    dead_letter_arguments,
+    dead_letter_queue,
+    logical_queue,
+    queue_arguments,
+)
+from taskwire_core.options import QUEUE_NAME
+
+names = st.from_regex(QUEUE_NAME, fullmatch=True)
+tails = st.sampled_from(["", ".DQ", ".XQ", ".DQ.XQ"])
+
+
+@given(name=names, tail=tails, deployment=st.uuids())
+def test_a_queue_is_found_again_in_its_name(name: str, tail: str, deployment: uuid.UUID) -> None:
+    queue = (name + tail)[:128]
+    assert logical_queue(broker_queue(queue, deployment.bytes)) == queue
+
+
+@given(name=names, tail=tails)
+def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str) -> None:
+    full = broker_queue(name + tail, uuid.uuid4().bytes)
+    assert q_name(full) == full
+    assert dq_name(full) != full
+    assert dead_letter_queue(full) == full + ".XQ"
+
+
+@pytest.mark.parametrize("name", ["default", "tw1.default", "tw2.x.0123abcd", "tw1..0123abcd"])
+def test_a_name_that_is_none_of_ours_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="not the name"):
+        logical_queue(name)
+
+
+def test_the_arguments_are_dramatiqs_own() -> None:
+    """A queue that is declared twice with different arguments is answered with 406."""
+    stock = RabbitmqBroker(middleware=[])
+    arguments = stock._build_queue_arguments("some.queue")  # type: ignore[no-untyped-call]
+    assert queue_arguments("some.queue") == arguments
+    assert dead_letter_arguments() == {"x-message-ttl": DEAD_MESSAGE_TTL}
