@@ -48,6 +48,12 @@ class Foundation:
     exchange: EmbeddedExchange
     deployment_id: bytes
 
+    def close(self) -> None:
+        """Commit what is pending and close the database."""
+        self.writer.close()
+        self.reader.close()
+        self.database.close()
+
 
 class BesideWorker(Protocol):
     """The worker in the same process; all methods block and are called in threads."""
@@ -82,7 +88,7 @@ def run_embedded(
     """
     lock = _lock(settings.data_dir)
     try:
-        foundation = _foundation(settings)
+        foundation = lay_foundation(settings)
         try:
             worker = make_worker(foundation)
             worker.replay()
@@ -90,9 +96,7 @@ def run_embedded(
             with uvloop_runner() as runner:
                 runner.run(_serve(settings, contracts, foundation, worker, on_ready))
         finally:
-            foundation.writer.close()
-            foundation.reader.close()
-            foundation.database.close()
+            foundation.close()
     except StoreUnavailable as error:
         raise ConfigurationError(f"the database does not answer: {error}") from error
     finally:
@@ -120,7 +124,8 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def _foundation(settings: Settings) -> Foundation:
+def lay_foundation(settings: Settings) -> Foundation:
+    """The data folder's database, upgraded, and what stands on it; the caller closes it."""
     url = settings.database_url or f"sqlite:///{settings.data_dir / 'taskwire.db'}"
     database = Database(url)
     taskwire_db.schema.upgrade(database)

@@ -43,10 +43,17 @@ class WatchHub:
     """Belongs to one event loop; `ring` and `resync` are the feed's callbacks on it."""
 
     def __init__(
-        self, reader: TaskReader, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        reader: TaskReader,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        silence_s: float = SILENCE_S,
+        poll_s: float = POLL_S,
     ) -> None:
         self._reader = reader
         self._monotonic = monotonic
+        self._silence_s = silence_s
+        self._poll_s = poll_s
         self._feed: Announcements | None = None
         self._watched: dict[bytes, _Watched] = {}
         self._wanted: set[bytes] = set()
@@ -185,13 +192,13 @@ class WatchHub:
             if not self._watched:
                 self._busy.clear()
                 await self._busy.wait()
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._poll_s)
             silent = self._silent()
             for start in range(0, len(silent), GROUP):
                 await self._check(silent[start : start + GROUP])
 
     def _silent(self) -> list[bytes]:
-        before = self._monotonic() - SILENCE_S
+        before = self._monotonic() - self._silence_s
         return [task_id for task_id, found in self._watched.items() if found.heard <= before]
 
     async def _check(self, ids: list[bytes]) -> None:

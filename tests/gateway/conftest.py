@@ -1,0 +1,56 @@
+"""A contract of its own and a running gateway for every test that asks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from taskwire_contracts import Contracts, build, load
+from taskwire_core.settings import Settings
+from taskwire_gateway.embedded import Foundation, lay_foundation, surroundings
+from taskwire_gateway.gateway import Gateway, Tuning
+from taskwire_gateway.limits import Limits
+from tests.gateway.running import Running, Worker
+
+PROTOS = Path(__file__).parent / "protos"
+LIMITS = Limits(payload_bytes=2_000, batch_items=10, batch_bytes=8_000)
+
+
+@pytest.fixture(scope="session")
+def binpb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("contracts") / "acme.binpb"
+    build(PROTOS, out)
+    return out
+
+
+@pytest.fixture
+def contracts(binpb: Path) -> Contracts:
+    return load([binpb])
+
+
+@pytest.fixture
+def foundation(tmp_path: Path) -> Iterator[Foundation]:
+    found = lay_foundation(Settings(data_dir=tmp_path))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator[Running]:
+    tuning = Tuning(limits=LIMITS, stack_traces=True)
+    gateway = Gateway(surroundings(contracts, foundation), tuning)
+    port = await gateway.start("127.0.0.1:0")
+    address = f"127.0.0.1:{port}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield Running(gateway, foundation, contracts, channel, address)
+    await gateway.close()
+
+
+@pytest.fixture
+def worker(foundation: Foundation) -> Worker:
+    return Worker(foundation)
+
+
