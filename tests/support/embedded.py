@@ -1,0 +1,121 @@
+"""A `taskwire dev` of the tests: a real process on a free port, with data that outlives it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.support.processes import alive, free_ports, kill_group, spawn, stop_group
+
+COMMAND = (sys.executable, "-m", "taskwire_cli")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with these settings of taskwire and no others."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TASKWIRE_")}
+    return {**kept, **{f"TASKWIRE_{name.upper()}": value for name, value in settings.items()}}
+
+
+class EmbeddedServer:
+    """One `taskwire dev` that may be stopped, killed and started again on the same data."""
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="taskwire-dev-"))
+        (self.port,) = free_ports(1)
+        self.address = f"127.0.0.1:{self.port}"
+        self.data = self.folder / "data"
+        self.log = self.folder / "output.log"
+        self.settings = {"listen": self.address, "data_dir": str(self.data), **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the server is started with; a client command needs no more."""
+        return environment(**self.settings)
+
+    @property
+    def output(self) -> str:
+        """All that it has printed and logged so far, over all its starts."""
+        return self.log.read_text()
+
+    def start(self) -> None:
+        """Start, and return when its health check says SERVING (about 2 s)."""
+        self._process = spawn([*COMMAND, "dev"], env=self.environment, log=self.log)
+        deadline = time.monotonic() + 30
+        with grpc.insecure_channel(
+            self.address, options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            while not _serves(stub):
+                if not alive(self._process) or time.monotonic() > deadline:
+                    raise AssertionError(f"taskwire dev did not start: {self.output[-3000:]}")
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        assert self._process is not None
+        stop_group(self._process)
+        return self._process.returncode
+
+    def kill(self) -> None:
+        """SIGKILL to the process and its children."""
+        if self._process is not None:
+            kill_group(self._process)
+
+    def close(self) -> None:
+        """End it and remove its data."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """A command of the real script, beside the server."""
+        return run_command(*arguments, env=self.environment, cwd=cwd)
+
+
+def run_command(
+    *arguments: str, env: Mapping[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`taskwire` with `arguments`, in a process of its own."""
+    return subprocess.run(
+        [*COMMAND, *arguments], env=env, cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+def _serves(stub: health_pb2_grpc.HealthStub) -> bool:
+    try:
+        request = health_pb2.HealthCheckRequest()
+        answer = stub.Check(request, timeout=1, wait_for_ready=True)
+    except grpc.RpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedServer]:
+    """A `taskwire dev` with the examples that all tests share; never stop it."""
+    server = EmbeddedServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def killable_embedded() -> Iterator[EmbeddedServer]:
+    """A `taskwire dev` of this test's own, started."""
+    server = EmbeddedServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
