@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
+
 from taskwire_core.failure import Failure
 from taskwire_core.options import TaskOptions
 

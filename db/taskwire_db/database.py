@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.task import Task
-
 from taskwire_db import codec
 from taskwire_db.clock import Clock, HostClock
 from taskwire_db.group import RowInsert, insert_for

@@ -14,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import State
 
 metadata = sa.MetaData()

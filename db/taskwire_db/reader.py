@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Task, View
-
 from taskwire_db.clock import Clock, HostClock
 from taskwire_db.database import Database, translated
 from taskwire_db.group import AnyRow

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.task import NewTask, Task
-
 from taskwire_db import codec
 from taskwire_db.database import Database, Transaction
 from taskwire_db.group import AnyRow

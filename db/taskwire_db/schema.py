@@ -11,8 +11,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from taskwire_core.errors import ConfigurationError, StoreUnavailable
 
+from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_db.database import Database, new_deployment
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Task
-
 from taskwire_db.database import Database, Operation
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
-
 from tests.store.steps import ManualClock
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+
 from taskwire_core import recovery
 from taskwire_core.failure import FailureKind
 from taskwire_core.ids import new_id
@@ -13,7 +14,6 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.models import tasks
 from taskwire_db.reader import Reader
-
 from tests.store.steps import (
     SECOND,
     TTL_US,

@@ -10,7 +10,6 @@ from taskwire_core.task import Dispatch, Task
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
-
 from tests.store.steps import SECOND, ManualClock, claim, new_task, options, submit, worker
 
 TYPE = "acme.v1.Images/Shrink"

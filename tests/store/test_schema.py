@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from taskwire_core.errors import ConfigurationError
 from taskwire_db import schema
 from taskwire_db.database import Database

@@ -8,7 +8,6 @@ from taskwire_core.task import View
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
-
 from tests.store.steps import START_US, new_task, submit, unit
 
 

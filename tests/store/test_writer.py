@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Task
 from taskwire_db import database as database_module
@@ -17,7 +18,6 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
-
 from tests.store.steps import new_task, unit, worker
 
 

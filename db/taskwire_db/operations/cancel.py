@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Task
-
 from taskwire_db.database import Transaction
 from taskwire_db.group import GroupStatement
 from taskwire_db.models import Id, Micros, is_state, tasks

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Dispatch
-
 from taskwire_db.database import Transaction
 from taskwire_db.group import Columns, GroupStatement
 from taskwire_db.models import Id, Micros, is_state, tasks

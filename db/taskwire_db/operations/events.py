@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from taskwire_core.failure import Failure
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import Task
-
 from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import RowInsert

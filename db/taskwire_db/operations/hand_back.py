@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import State
 from taskwire_core.recovery import Settlement, handed_back, lost
 from taskwire_core.task import Task
-
 from taskwire_db.database import Transaction
 from taskwire_db.models import Id, is_state, tasks
 from taskwire_db.operations.settle import settle

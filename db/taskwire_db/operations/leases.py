@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from taskwire_core.lifecycle import State
 
+from taskwire_core.lifecycle import State
 from taskwire_db.database import Transaction
 from taskwire_db.group import GroupStatement, insert_for
 from taskwire_db.models import Id, Micros, gateways, is_state, leaders, tasks, workers

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Progress
-
 from taskwire_db.database import Transaction
 from taskwire_db.group import insert_for
 from taskwire_db.models import is_state, task_progress, tasks

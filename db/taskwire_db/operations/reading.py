@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
-
 from taskwire_db import codec
 from taskwire_db.database import Database
 from taskwire_db.group import AnyRow, GroupStatement

@@ -10,10 +10,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import Event, State, targets
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
-
 from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import AnyRow, Columns, GroupStatement, RowInsert

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import NewTask, Task
-
 from taskwire_db.database import Transaction
 from taskwire_db.group import Columns, GroupStatement, RowInsert, insert_for
 from taskwire_db.models import Id, task_inputs, task_labels, task_requests, tasks

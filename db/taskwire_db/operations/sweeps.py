@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+
 from taskwire_core.failure import Failure
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.recovery import Settlement, lost, overran, waited_too_long
 from taskwire_core.task import Task
-
 from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import GroupStatement, RowInsert
