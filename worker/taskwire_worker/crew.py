@@ -133,9 +133,7 @@ class Crew:
 
     def cancel(self, task_id: bytes, attempt: int) -> None:
         """Tells the handler of that attempt to stop, if it is held here."""
-        held = self.held.find(task_id)
-        if held is not None and held.task.attempt == attempt:
-            held.tell_to_stop(Stop.CANCEL)
+        self.held.cancel(task_id, attempt)
 
     @property
     def unclaimed(self) -> int:

@@ -15,6 +15,7 @@ from taskwire_core.task import Dispatch, Task
 from taskwire_worker.outcome import Stop
 
 _US = 1_000_000
+_EARLY_CANCELS_KEPT = 1024
 
 # Stops are rare: one lock for all tasks spares every task one of its own.
 _stopping = threading.RLock()
@@ -76,6 +77,8 @@ class HeldTasks:
         self._waiting_by_queue: Counter[str] = Counter()
         self._by_queue: Counter[str] = Counter()
         self._reserved = 0
+        # Cancels of attempts that are not here (yet): oldest first, a bounded number.
+        self._cancelled_early: dict[tuple[bytes, int], None] = {}
         self._idle = threading.Condition(self._lock)
 
     def reserve(self, count: int) -> None:
@@ -92,6 +95,20 @@ class HeldTasks:
                 self._waiting[one.task.id] = one
                 self._waiting_by_queue[one.dispatch.queue] += 1
                 self._by_queue[one.dispatch.queue] += 1
+                if (one.task.id, one.task.attempt) in self._cancelled_early:
+                    one.tell_to_stop(Stop.CANCEL)
+
+    def cancel(self, task_id: bytes, attempt: int) -> None:
+        """Tells that attempt to stop, also when the news of its claim is still on its way."""
+        with self._lock:
+            held = self._by_id.get(task_id)
+            if held is None or held.task.attempt < attempt:
+                self._cancelled_early[task_id, attempt] = None
+                if len(self._cancelled_early) > _EARLY_CANCELS_KEPT:
+                    del self._cancelled_early[next(iter(self._cancelled_early))]
+                return
+        if held.task.attempt == attempt:
+            held.tell_to_stop(Stop.CANCEL)
 
     def begin(self, task_id: bytes, dispatch: int) -> HeldTask | None:
         """The waiting task that this message was claimed for, which runs from now on.
@@ -127,10 +144,6 @@ class HeldTasks:
             if taken and not self._by_id:
                 self._idle.notify_all()
             return taken
-
-    def find(self, task_id: bytes) -> HeldTask | None:
-        """The held task of that id, None when it is not held."""
-        return self._by_id.get(task_id)
 
     def running(self) -> list[HeldTask]:
         """The tasks that have begun."""

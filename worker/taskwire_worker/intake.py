@@ -94,7 +94,6 @@ class Intake:
 
     def refused(self, queue: str, body: bytes, problem: str) -> None:
         """Records a delivery that is no message of ours."""
-        _LOG.warning("message refused", extra={"queue": queue, "problem": problem})
         self._ledger.refused(queue, body, problem)
 
     def wait_for_slot(self, timeout: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
 import time
 from enum import Enum, auto
 
@@ -30,6 +31,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 15.0
 # A process that has worked this long has not failed "again" when it fails.
 _STEADY_S = 30.0
+_LAST_BREATH_S = 1.0
 
 
 class Phase(Enum):
@@ -121,6 +123,16 @@ class Post:
         """Ends the process now."""
         if self._child is not None:
             self._child.kill()
+
+    def bury(self) -> None:
+        """The process has closed its pipe: it ends now, by itself or by us."""
+        if self._child is None:
+            return
+        try:
+            self._child.process.wait(_LAST_BREATH_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.process.wait()
 
     def ended(self) -> bool:
         """Whether the process has ended since; then it is reaped, and its tasks are cared for."""

@@ -49,11 +49,9 @@ class StoreLedger:
             self._writer.run(operations.save_progress, row)
 
     def refused(self, queue: str, body: bytes, problem: str) -> None:
-        # The broker keeps the body in the dead-letter queue for seven days.
-        _LOG.error(
-            "message is none of ours",
-            extra={"queue": queue, "size_bytes": len(body), "problem": problem},
-        )
+        # The consumer has logged it, and the broker keeps the body in the dead-letter queue for
+        # seven days; the store has no place for it yet.
+        _LOG.debug("message refused", extra={"queue": queue, "size_bytes": len(body)})
 
 
 class StoreWorkerBook:

@@ -115,10 +115,7 @@ class Supervisor:
         try:
             post.heard(pipe.recv())
         except (EOFError, OSError):
-            # The end of its pipe is the end of a worker, even if its process lingers.
-            post.kill()
-            if post.child is not None:
-                post.child.process.wait()
+            post.bury()
 
     def _act_on(self, news: News) -> None:
         for post in self._posts:

@@ -14,6 +14,7 @@ from taskwire_core.task import Dispatch, Task
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.intake import Intake
 from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
+from taskwire_worker.outcome import Stop
 from tests.unit.worker import fakes
 
 TYPE = "taskwire.examples.v1.MathTasks/Divide"
@@ -130,6 +131,32 @@ def test_only_what_waits_too_long_is_taken_back(office: Office) -> None:
     assert [held.dispatch for held in taken] == [waiting]
     assert office.held.begin(waiting.task_id, waiting.number) is None
     assert office.intake.free("q") == 3
+
+
+def test_a_cancel_reaches_a_task_that_waits_for_a_thread(office: Office) -> None:
+    (message,) = office.intake.claim(office.messages(1))
+
+    office.held.cancel(message.task_id, 1)
+
+    assert office.begin(message).stopped is Stop.CANCEL
+
+
+def test_a_cancel_may_come_before_the_claim_is_known_here(office: Office) -> None:
+    (message,) = office.messages(1)
+    office.held.cancel(message.task_id, 1)
+
+    office.intake.claim([message])
+
+    assert office.begin(message).stopped is Stop.CANCEL
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_a_cancel_of_another_attempt_is_not_ours(office: Office, attempt: int) -> None:
+    (message,) = office.intake.claim(office.messages(1))
+
+    office.held.cancel(message.task_id, attempt)
+
+    assert office.begin(message).stopped is None
 
 
 def test_poison_is_recorded(office: Office) -> None:

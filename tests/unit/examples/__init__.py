@@ -1,0 +1,1 @@
+"""The example handlers, called as their author would call them in a test."""
