@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import grpc
@@ -52,6 +53,34 @@ class Worker:
         self._foundation.announcer.progress([ring])
 
 
+class DurableCall:
+    """A durable call in progress; await it for its answer."""
+
+    def __init__(self, call: grpc.aio.UnaryStreamCall[bytes, bytes]) -> None:
+        self.cancel = call.cancel
+        self._call = call
+
+    async def headers(self) -> dict[str, str | bytes]:
+        """What came before the answer, as soon as it has come."""
+        return dict(await self._call.initial_metadata())
+
+    async def begun(self) -> str:
+        """The task's id, of a call without a request id."""
+        found = (await self.headers())["taskwire-task-id"]
+        assert isinstance(found, str)
+        return found
+
+    async def trailers(self) -> dict[str, str | bytes]:
+        """What came with the end."""
+        return dict(await self._call.trailing_metadata())
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self._answer().__await__()
+
+    async def _answer(self) -> bytes:
+        return await anext(self._call.__aiter__())
+
+
 class Running:
     """A started gateway with a channel to it."""
 
@@ -97,10 +126,11 @@ class Running:
 
     def durable(
         self, data: bytes, *metadata: tuple[str, str], path: str = SHRINK, timeout: float = 10
-    ) -> grpc.aio.UnaryUnaryCall[bytes, bytes]:
+    ) -> DurableCall:
         """A durable call with the bytes of a request."""
-        method = self.channel.unary_unary(f"/{path}")
-        return method(data, metadata=metadata, timeout=timeout)
+        # As a stream of one answer: grpc.aio's unary calls show headers only at their end.
+        method = self.channel.unary_stream(f"/{path}")
+        return DurableCall(method(data, metadata=metadata, timeout=timeout))
 
 
 class Refusal:
