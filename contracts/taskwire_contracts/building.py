@@ -23,7 +23,8 @@ from taskwire_core.errors import ConfigurationError
 def build(directory: Path, out: Path, python_out: Path | None = None) -> Contracts:
     """Compile every .proto below `directory` into the set `out`, and load it as a check.
 
-    With `python_out`, generated modules and their stubs are written there too.
+    With `python_out`, the generated messages, their types and the callers' stubs are written
+    there too.
 
     Raises:
         ConfigurationError: the folder has no .proto, protoc refuses one, or the result does
@@ -70,7 +71,8 @@ def _generate_python(image: Path, sources: Sequence[str], out: Path) -> None:
     for file in files.file:
         if RULES_FILE in file.dependency:
             _drop_import(file, RULES_FILE)
-    _protoc(files, [f"--python_out={out}", f"--pyi_out={out}", *sources], str(image))
+    kinds = ("python", "pyi", "grpc_python")
+    _protoc(files, [*[f"--{kind}_out={out}" for kind in kinds], *sources], str(image))
 
 
 def _drop_import(file: descriptor_pb2.FileDescriptorProto, name: str) -> None:
