@@ -1,5 +1,6 @@
 """What every test can ask for by name; the fixtures themselves live in `tests/support/`."""
 
+from tests.support.embedded import embedded, killable_embedded
 from tests.support.fixtures import (
     deployment_id,
     killable_rabbit,
@@ -8,4 +9,12 @@ from tests.support.fixtures import (
     redis_server,
 )
 
-__all__ = ["deployment_id", "killable_rabbit", "killable_redis", "rabbit", "redis_server"]
+__all__ = [
+    "deployment_id",
+    "embedded",
+    "killable_embedded",
+    "killable_rabbit",
+    "killable_redis",
+    "rabbit",
+    "redis_server",
+]

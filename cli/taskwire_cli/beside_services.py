@@ -32,13 +32,13 @@ def run(settings: Settings) -> int:
     Raises:
         ConfigurationError: the database cannot be used.
     """
-    settings = _completed(settings)
+    settings = completed(settings)
     _upgrade(settings.database_url)
     pair = _Pair(_environment(settings), settings.drain_grace.total_seconds() + _KILL_AFTER_S)
     return pair.run()
 
 
-def _completed(settings: Settings) -> Settings:
+def completed(settings: Settings) -> Settings:
     """With the database and the examples that embedded mode would have taken."""
     settings = replace(settings, database_url=database_url(settings))
     if settings.contracts or settings.handlers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TypeVar
@@ -37,8 +37,9 @@ _Request = TypeVar("_Request", bound=Message)
 DEFAULT_TARGET = "127.0.0.1:50051"
 _LONGEST_WAIT_S = 50.0
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
-_CHANNEL_OPTIONS = (
+_CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.service_config", service_config(submissions=True)),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
@@ -71,11 +72,8 @@ class Client:
         timeout_s: float = 30.0,
     ) -> None:
         self.target = target
-        self.channel = (
-            grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
-            if credentials is None
-            else grpc.secure_channel(target, credentials, options=_CHANNEL_OPTIONS)
-        )
+        self._credentials = credentials
+        self.channel = self._open(_CHANNEL_OPTIONS)
         self.schema = Schema(self.channel)
         self._timeout_s = timeout_s
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
@@ -96,13 +94,14 @@ class Client:
         self.channel.close()
 
     def is_reachable(self, within_s: float = 5.0) -> bool:
-        """Whether a server accepts the connection within `within_s` seconds."""
-        ready = grpc.channel_ready_future(self.channel)
-        try:
-            ready.result(timeout=within_s)
-        except grpc.FutureTimeoutError:
-            ready.cancel()
-            return False
+        """Whether a server answers within `within_s` seconds; False as soon as none listens."""
+        # A channel of its own: ours waits for a server that is away, and tries again.
+        with self._open((("grpc.enable_retries", 0),)) as channel:
+            ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_HEALTH_CHECK)
+            try:
+                ask(b"", timeout=within_s)
+            except grpc.RpcError as error:
+                return not isinstance(call_failed(error), Unreachable)
         return True
 
     def submit(
@@ -263,6 +262,11 @@ class Client:
             return method(request, metadata=tuple(metadata), timeout=timeout_s)
         except grpc.RpcError as error:
             raise call_failed(error) from None
+
+    def _open(self, options: Sequence[tuple[str, str | int]]) -> grpc.Channel:
+        if self._credentials is None:
+            return grpc.insecure_channel(self.target, options=options)
+        return grpc.secure_channel(self.target, self._credentials, options=options)
 
     def _wait_once(self, id: str, seconds: float) -> task_pb2.Task:
         request = task_service_pb2.WaitTaskRequest(id=id)

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from taskwire_cli.main import run
-from tests.support.embedded import EmbeddedServer, embedded, killable_embedded
-
-__all__ = ["embedded", "killable_embedded"]
+from tests.support.embedded import EmbeddedServer
 
 SLEEP = "taskwire.examples.v1.DemoTasks/Sleep"
 FLAKY = "taskwire.examples.v1.DemoTasks/Flaky"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from tests.support.processes import alive, free_ports, kill_group, spawn, stop_group
 
@@ -35,13 +35,16 @@ class EmbeddedServer:
         self.address = f"127.0.0.1:{self.port}"
         self.data = self.folder / "data"
         self.log = self.folder / "output.log"
+        self.python_path = ""
+        """Where the server finds modules of the test."""
         self.settings = {"listen": self.address, "data_dir": str(self.data), **settings}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What the server is started with; a client command needs no more."""
-        return environment(**self.settings)
+        found = environment(**self.settings)
+        return {**found, "PYTHONPATH": self.python_path} if self.python_path else found
 
     @property
     def output(self) -> str:
@@ -55,8 +58,7 @@ class EmbeddedServer:
         with grpc.insecure_channel(
             self.address, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
-            while not _serves(stub):
+            while not _serves(channel):
                 if not alive(self._process) or time.monotonic() > deadline:
                     raise AssertionError(f"taskwire dev did not start: {self.output[-3000:]}")
 
@@ -90,13 +92,18 @@ def run_command(
     )
 
 
-def _serves(stub: health_pb2_grpc.HealthStub) -> bool:
+def _serves(channel: grpc.Channel) -> bool:
+    check: grpc.UnaryUnaryMultiCallable[bytes, health_pb2.HealthCheckResponse] = (
+        channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+    )
     try:
-        request = health_pb2.HealthCheckRequest()
-        answer = stub.Check(request, timeout=1, wait_for_ready=True)
+        answer = check(b"", timeout=1, wait_for_ready=True)
     except grpc.RpcError:
         return False
-    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,74 @@
+"""`taskwire db` on a database of the test's own."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from taskwire_db import schema
+from tests.cli.conftest import Taskwire
+
+
+@pytest.fixture
+def taskwire(bare: Taskwire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Taskwire:
+    monkeypatch.setenv("TASKWIRE_DATA_DIR", str(tmp_path))
+    return bare
+
+
+def tables(folder: Path) -> set[str]:
+    connection = sqlite3.connect(folder / "taskwire.db")
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in rows}
+    finally:
+        connection.close()
+
+
+def test_upgrade_makes_the_tables_and_says_so(taskwire: Taskwire, tmp_path: Path) -> None:
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 0, answer.err
+    assert f"now at revision {schema.head()} (it was at base)" in answer.out
+    assert "tasks" in tables(tmp_path)
+    assert "already" in taskwire("db", "upgrade").out
+
+
+def test_revision_tells_both(taskwire: Taskwire) -> None:
+    assert "no tables yet" in taskwire("db", "revision").out
+    taskwire("db", "upgrade")
+    assert taskwire("db", "revision").out.count(schema.head()) == 2
+
+
+def test_downgrade_with_yes_asks_nothing(taskwire: Taskwire, tmp_path: Path) -> None:
+    taskwire("db", "upgrade")
+    answer = taskwire("db", "downgrade", "base", "--yes")
+    assert answer.code == 0, answer.err
+    assert "tasks" not in tables(tmp_path)
+
+
+def test_downgrade_without_yes_needs_an_answer(
+    taskwire: Taskwire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taskwire("db", "upgrade")
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    assert taskwire("db", "downgrade", "base").code == 130
+    assert "tasks" in tables(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_an_unknown_revision_is_one_line(taskwire: Taskwire, command: str) -> None:
+    taskwire("db", "upgrade")
+    arguments = ("--yes",) if command == "downgrade" else ()
+    answer = taskwire("db", command, "nowhere", *arguments)
+    assert answer.code == 2
+    assert "nowhere" in answer.line
+
+
+def test_an_url_that_is_none_is_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKWIRE_DATABASE_URL", "mysql://user:secret@host/x")
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert "secret" not in answer.line
