@@ -23,7 +23,8 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
         # Two gateways on one port would share its calls by chance: the second is refused.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", limits.message_bytes),
-        ("grpc.max_send_message_length", limits.message_bytes),
+        # What we send is bounded by what we took in; reflection is larger than small limits.
+        ("grpc.max_send_message_length", -1),
         # Silent and half-open connections stay for ever by default.
         ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.max_connection_idle_ms", 30 * _MINUTE_MS),

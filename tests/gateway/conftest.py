@@ -52,5 +52,3 @@ async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator
 @pytest.fixture
 def worker(foundation: Foundation) -> Worker:
     return Worker(foundation)
-
-

@@ -129,7 +129,9 @@ class Running:
     ) -> DurableCall:
         """A durable call with the bytes of a request."""
         # As a stream of one answer: grpc.aio's unary calls show headers only at their end.
-        method = self.channel.unary_stream(f"/{path}")
+        method: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(
+            f"/{path}"
+        )
         return DurableCall(method(data, metadata=metadata, timeout=timeout))
 
 
@@ -137,7 +139,7 @@ class Refusal:
     """An error status, taken apart."""
 
     def __init__(self, error: grpc.aio.AioRpcError) -> None:
-        trailers = {key: value for key, value in error.trailing_metadata()}
+        trailers = dict(error.trailing_metadata())
         self.code = error.code()
         self.message = error.details() or ""
         self.call_id = trailers.get("taskwire-call-id")

@@ -20,7 +20,9 @@ async def test_one_bad_item_refuses_the_batch_with_all_violations(running: Runni
         running.request(request_id="also kept"),
         running.request(input=running.shrink(url="no uri")),
     ]
-    refused = await refusal(running.tasks.BatchSubmitTasks(pb.BatchSubmitTasksRequest(requests=bad)))
+    refused = await refusal(
+        running.tasks.BatchSubmitTasks(pb.BatchSubmitTasksRequest(requests=bad))
+    )
     assert refused.reason == "FIELD_VIOLATION"
     assert set(refused.violations) == {"requests[0].input.width", "requests[2].input.url"}
     again = await running.tasks.SubmitTask(running.request(request_id="also kept"))

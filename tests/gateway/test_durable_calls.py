@@ -8,7 +8,8 @@ import dataclasses
 import grpc
 import pytest
 
-from taskwire.v1 import options_pb2, task_pb2, task_service_pb2 as pb
+from taskwire.v1 import options_pb2, task_pb2
+from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.failure import Code, poison, timed_out, worker_lost
 from tests.gateway.running import NOT_THERE, Running, Worker, refusal
 from tests.support.eventually import eventually_async

@@ -8,7 +8,8 @@ import grpc
 import pytest
 from google.protobuf.any_pb2 import Any
 
-from taskwire.v1 import task_pb2, task_service_pb2 as pb
+from taskwire.v1 import task_pb2
+from taskwire.v1 import task_service_pb2 as pb
 from tests.gateway.running import SHRINK, Running, Worker, refusal
 
 Disposition = pb.SubmitTaskResponse
@@ -118,9 +119,7 @@ async def test_a_method_that_is_no_task_is_an_unknown_type(running: Running) -> 
 
 async def test_all_violations_come_at_once_with_their_paths(running: Running) -> None:
     bad = running.shrink(url="no uri", width=0, crops=[running.message("acme.v1.Crop", left=-1)])
-    refused = await refusal(
-        running.tasks.SubmitTask(running.request(input=bad, labels={"0": "x"}))
-    )
+    refused = await refusal(running.tasks.SubmitTask(running.request(input=bad, labels={"0": "x"})))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.reason == "FIELD_VIOLATION"
     assert refused.domain == "taskwire.dev"
@@ -196,7 +195,9 @@ async def test_invalid_overrides_are_named(running: Running) -> None:
 
 
 async def test_at_most_once_excludes_retries_in_overrides_too(running: Running) -> None:
-    request = running.request(type="acme.v1.Images/Draw", input=running.message("acme.v1.DrawRequest"))
+    request = running.request(
+        type="acme.v1.Images/Draw", input=running.message("acme.v1.DrawRequest")
+    )
     request.overrides.retry.max_attempts = 2
     refused = await refusal(running.tasks.SubmitTask(request))
     assert "at_most_once" in refused.violations["overrides.retry.max_attempts"]

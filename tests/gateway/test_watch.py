@@ -9,7 +9,8 @@ from datetime import timedelta
 import grpc
 import pytest
 
-from taskwire.v1 import task_pb2, task_service_pb2 as pb
+from taskwire.v1 import task_pb2
+from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.errors import RequestError
 from taskwire_core.ids import from_text, to_text
 from taskwire_core.task import ProgressRing, Task

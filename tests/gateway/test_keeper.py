@@ -1,0 +1,102 @@
+"""The keeper and the backlog over the real store: timers, windows, stranded rows."""
+
+from __future__ import annotations
+
+from taskwire.v1 import task_pb2
+from taskwire.v1 import task_service_pb2 as pb
+from taskwire_broker.topology import broker_queue
+from taskwire_gateway.keeper.stranded import StrandedSweep
+from tests.gateway.running import Running, Worker
+from tests.support.eventually import eventually_async
+
+
+def ready(running: Running) -> int:
+    """How many messages wait in the embedded broker."""
+    foundation = running.foundation
+    return foundation.exchange.ready(broker_queue("images", foundation.deployment_id))
+
+
+async def test_a_due_task_is_queued_and_dispatched_within_half_a_second(
+    running: Running, worker: Worker
+) -> None:
+    request = running.request()
+    request.delay.FromMilliseconds(100)
+    task_id = (await running.tasks.SubmitTask(request)).task.id
+    await eventually_async(lambda: ready(running) == 1, within=2)
+    found = (await running.tasks.GetTask(pb.GetTaskRequest(id=task_id))).task
+    assert (found.state, found.version) == (task_pb2.TASK_STATE_QUEUED, 2)
+
+
+async def test_a_task_that_waited_for_a_worker_is_dispatched_when_one_comes(
+    running: Running,
+) -> None:
+    await running.submitted()
+    assert ready(running) == 0
+    Worker(running.foundation)
+    await eventually_async(lambda: ready(running) == 1, within=5)
+
+
+async def test_a_start_timeout_expires_a_task_that_never_began(running: Running) -> None:
+    request = running.request()
+    request.overrides.start_timeout.FromMilliseconds(100)
+    task_id = (await running.tasks.SubmitTask(request)).task.id
+    ended = (await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id))).task
+    assert ended.state == task_pb2.TASK_STATE_EXPIRED
+    assert ended.WhichOneof("outcome") is None
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.us = 1_000
+
+    def now_us(self) -> int:
+        self.us += 1_000
+        return self.us
+
+
+class Rows:
+    """Three rows of one queue that are with the broker, as SQL says."""
+
+    def __init__(self, *, held: int = 0) -> None:
+        self.given_back: list[tuple[str, int]] = []
+        self._held = held
+
+    async def dispatched(self) -> dict[str, int]:
+        return {"images": 3}
+
+    async def held(self) -> int:
+        return self._held
+
+    async def give_back(self, queue: str, before_us: int) -> int:
+        self.given_back.append((queue, before_us))
+        return 3
+
+
+class Depths:
+    def __init__(self, *answers: int | None) -> None:
+        self._answers = list(answers)
+
+    async def ready(self, queue: str) -> int | None:
+        return self._answers.pop(0)
+
+
+async def test_rows_are_stranded_when_the_broker_is_empty_twice() -> None:
+    sweep = StrandedSweep(rows := Rows(), Depths(0, 0), Clock())
+    assert await sweep.sweep() == 0
+    assert await sweep.sweep() == 3
+    assert rows.given_back == [("images", 2_000)]
+
+
+async def test_a_filled_queue_between_two_sweeps_clears_the_suspicion() -> None:
+    sweep = StrandedSweep(rows := Rows(), Depths(0, 1, 0), Clock())
+    for _ in range(3):
+        await sweep.sweep()
+    assert not rows.given_back
+
+
+async def test_held_deliveries_and_a_silent_broker_are_no_proof() -> None:
+    held = StrandedSweep(rows := Rows(held=1), Depths(), Clock())
+    silent = StrandedSweep(rows, Depths(None, None), Clock())
+    for sweep in (held, held, silent, silent):
+        await sweep.sweep()
+    assert not rows.given_back

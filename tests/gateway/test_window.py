@@ -1,0 +1,137 @@
+"""The dispatch window's arithmetic, and the dispatcher around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from taskwire_core.task import Dispatch
+from taskwire_gateway.dispatch.dispatcher import Dispatcher
+from taskwire_gateway.dispatch.window import FIRST_RATE, LEAST, Window, Windows
+from taskwire_gateway.workers_alive import LiveWorkers
+from tests.support.eventually import eventually_async
+from tests.support.tasks import task
+
+TYPE = "acme.images.v1.ImageTasks/MakeThumbnail"
+QUEUE = "thumbnails"
+
+
+@pytest.mark.parametrize(
+    ("claimed_per_s", "size"),
+    [(0, LEAST), (100, LEAST), (1_000, 2_000), (10_000, 20_000)],
+)
+def test_a_window_is_two_seconds_of_what_is_claimed(claimed_per_s: int, size: int) -> None:
+    window = Window()
+    for _ in range(30):
+        window.sent(claimed_per_s)
+        window.measured(window_outstanding := 500, elapsed_s=1.0)
+        assert window_outstanding == 500
+    assert window.size == pytest.approx(size, rel=0.01)
+
+
+def test_room_shrinks_with_what_is_sent_and_returns_with_what_is_claimed() -> None:
+    window = Window()
+    size = window.size
+    window.sent(size)
+    assert window.room == 0
+    window.measured(0, elapsed_s=1.0)
+    assert window.room >= size
+
+
+def test_an_idle_queue_keeps_its_first_rate() -> None:
+    window = Window()
+    window.measured(0, elapsed_s=100)
+    assert window.size == 2 * FIRST_RATE
+
+
+def test_idle_queues_are_forgotten() -> None:
+    windows = Windows()
+    windows.of("a").sent()
+    assert windows.any()
+    windows.measured({}, elapsed_s=1)
+    assert not windows.any()
+
+
+class Marks:
+    def __init__(self) -> None:
+        self.marked: list[Dispatch] = []
+
+    async def mark_dispatched(self, dispatches: Sequence[Dispatch]) -> None:
+        self.marked.extend(dispatches)
+
+    async def dispatched(self) -> Mapping[str, int]:
+        return {}
+
+    async def live_workers(self) -> Mapping[str, int]:
+        return {TYPE: 1}
+
+
+class Broker:
+    def __init__(self) -> None:
+        self.connected = True
+        self.published: list[Dispatch] = []
+
+    def publish(self, dispatches: Sequence[Dispatch]) -> None:
+        self.published.extend(dispatches)
+
+
+async def started(broker: Broker, marks: Marks) -> Dispatcher:
+    workers = LiveWorkers(marks)
+    await workers.now()
+    dispatcher = Dispatcher(marks, workers)
+    dispatcher.start(broker)
+    return dispatcher
+
+
+async def test_a_task_is_published_after_the_present_callback_and_marked_when_confirmed() -> None:
+    dispatcher = await started(broker := Broker(), marks := Marks())
+    assert dispatcher.takes(TYPE, QUEUE)
+    dispatcher.dispatch([task()])
+    assert not broker.published
+    await asyncio.sleep(0)
+    assert len(broker.published) == 1
+    dispatcher.confirmed(broker.published)
+    await eventually_async(lambda: marks.marked == broker.published)
+    await dispatcher.close()
+
+
+async def test_a_refused_dispatch_is_published_again_when_the_broker_is_back() -> None:
+    dispatcher = await started(broker := Broker(), Marks())
+    dispatcher.dispatch([task()])
+    await asyncio.sleep(0)
+    broker.connected = False
+    dispatcher.refused(list(broker.published))
+    assert not dispatcher.takes(TYPE, QUEUE)
+    broker.connected = True
+    dispatcher.connected()
+    await asyncio.sleep(0)
+    assert len(broker.published) == 2
+    await dispatcher.close()
+
+
+async def test_nothing_is_published_while_its_confirm_is_outstanding() -> None:
+    dispatcher = await started(broker := Broker(), Marks())
+    once = task()
+    dispatcher.dispatch([once])
+    await asyncio.sleep(0)
+    dispatcher.dispatch([once])
+    await asyncio.sleep(0)
+    assert len(broker.published) == 1
+    await dispatcher.close()
+
+
+async def test_a_full_window_leaves_tasks_to_the_backlog() -> None:
+    dispatcher = await started(Broker(), Marks())
+    taken = sum(dispatcher.takes(TYPE, QUEUE) for _ in range(5_000))
+    assert taken == 2 * FIRST_RATE
+    assert dispatcher.spilled.is_set()
+    assert dispatcher.room(QUEUE) == 0
+    await dispatcher.close()
+
+
+async def test_a_type_without_a_worker_is_left_to_the_backlog() -> None:
+    dispatcher = await started(Broker(), Marks())
+    assert not dispatcher.takes("acme.v1.Other/Thing", QUEUE)
+    await dispatcher.close()
