@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2
 from google.rpc import status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from taskwire.v1 import task_pb2
@@ -28,7 +29,7 @@ from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages
-from taskwire_gateway.service_config import service_config
+from taskwire_gateway.service_config import service_config_json
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
 from tests.support.tasks import task
@@ -92,13 +93,16 @@ async def test_reflection_answers_what_it_does_not_know(running: Running) -> Non
 
 
 async def test_health_knows_every_service_and_the_end(running: Running) -> None:
-    stub = health_pb2_grpc.HealthStub(running.channel)
+    check: grpc.aio.UnaryUnaryMultiCallable[bytes, health_pb2.HealthCheckResponse]
+    check = running.channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
     for service in ("", "taskwire.v1.TaskService", "acme.v1.Images"):
-        found = await stub.Check(health_pb2.HealthCheckRequest(service=service))
-        assert found.status == health_pb2.HealthCheckResponse.SERVING
+        request = health_pb2.HealthCheckRequest(service=service).SerializeToString()
+        assert (await check(request)).status == health_pb2.HealthCheckResponse.SERVING
     await running.gateway._server.announce_end()
-    ending = await stub.Check(health_pb2.HealthCheckRequest())
-    assert ending.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert (await check(b"")).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def test_task_types_come_in_pages(running: Running, worker: Worker) -> None:
@@ -186,7 +190,7 @@ async def test_an_address_in_use_is_one_line(
     running: Running, foundation: Foundation, contracts: Contracts
 ) -> None:
     second = Gateway(surroundings(contracts, foundation), Tuning())
-    with pytest.raises(ConfigurationError, match="cannot listen on 127.0.0.1"):
+    with pytest.raises(ConfigurationError, match="cannot listen on"):
         await second.start(running.address)
     await second.close()
 
@@ -242,7 +246,7 @@ async def test_unknown_status_details_are_stripped(contracts: Contracts) -> None
 
 
 def test_the_service_config_never_repeats_a_submission(contracts: Contracts) -> None:
-    (config,) = service_config(contracts.services)["methodConfig"]  # type: ignore[misc]  # JSON
+    config = json.loads(service_config_json(contracts.services))["methodConfig"][0]
     assert {"service": "acme.v1.Images"} in config["name"]
     assert not any("Submit" in name.get("method", "") for name in config["name"])
     assert config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]

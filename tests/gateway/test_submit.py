@@ -154,6 +154,7 @@ async def test_malformed_input_bytes_are_refused(running: Running) -> None:
 
 
 async def test_malformed_bytes_on_the_wire_are_refused(running: Running) -> None:
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     method = running.channel.unary_unary("/taskwire.v1.TaskService/SubmitTask")
     refused = await refusal(method(b"\xff\xff\xff"))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT

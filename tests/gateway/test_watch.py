@@ -12,7 +12,7 @@ import pytest
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.errors import RequestError
-from taskwire_core.ids import from_text, to_text
+from taskwire_core.ids import from_text
 from taskwire_core.task import ProgressRing, Task
 from taskwire_db.feed.embedded import EmbeddedFeed
 from taskwire_gateway.embedded import Foundation
@@ -22,6 +22,7 @@ from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import Event, Heartbeat, Watching
 from tests.gateway.running import NOT_THERE, Refusal, Running, Worker, refusal
+from tests.support.eventually import eventually_async
 
 Closed = pb.Closed
 
@@ -260,8 +261,7 @@ async def test_a_slow_watcher_gets_the_newest_state_only(
         worker.progress(held, 0.1)
         worker.progress(held, 0.2)
         await worker.succeed(held, running.message("acme.v1.ShrinkResponse", url="small"))
-        while slot.seen < 3:
-            await asyncio.sleep(0)
+        await eventually_async(lambda: slot.seen == 3)
         newest = await slot.take(1)
         assert isinstance(newest, Task)
         assert newest.version == 3
@@ -301,6 +301,4 @@ async def test_no_watcher_leaves_anything_behind(running: Running) -> None:
     await watcher.next()
     assert running.gateway._hub.watchers == 1
     watcher.call.cancel()
-    while running.gateway._hub.watchers:
-        await asyncio.sleep(0.001)
-    assert to_text(from_text(task_id)) == task_id
+    await eventually_async(lambda: not running.gateway._hub.watchers)
