@@ -12,7 +12,7 @@ from taskwire.v1 import task_pb2
 from taskwire_cli.bytes_fields import bytes_at
 from taskwire_cli.exits import Exit
 from taskwire_cli.json_form import print_json, task_json, unpack
-from taskwire_cli.tables import console, task_table
+from taskwire_cli.tables import show, task_table
 from taskwire_cli.values import Pair, write_file
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -36,7 +36,7 @@ def print_task(task: task_pb2.Task, schema: Schema, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
     else:
-        console().print(task_table(task, shown))
+        show(task_table(task, shown))
 
 
 def write_outputs(task: task_pb2.Task, outputs: Sequence[tuple[str, str]], schema: Schema) -> None:

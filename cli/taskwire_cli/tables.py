@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,7 @@ from taskwire_cli.json_form import Json
 
 _LONGEST_TEXT = 120
 _WIDTH_OF_FILES = 240
+_ENOUGH = 10_000
 
 _COLOURS = {
     task_pb2.TASK_STATE_RUNNING: "cyan",
@@ -49,6 +51,14 @@ def console() -> Console:
     """Where people read: colours and width as the terminal has them; a file has neither."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     return Console(highlight=False, width=width)
+
+
+def show(table: Table, on: Console | None = None) -> None:
+    """Print `table`, wider than the terminal rather than with a name cut off."""
+    to = on or console()
+    needed = Measurement.get(to, to.options.update(max_width=_ENOUGH), table).minimum
+    to.width = max(to.width, needed)
+    to.print(table)
 
 
 def state_name(state: task_pb2.TaskState.ValueType) -> str:
@@ -96,7 +106,7 @@ def types_table(types: Iterable[task_service_pb2.TaskType]) -> Table:
         # A name is there to be copied: it may break the table, but not be cut.
         whole = heading in ("TYPE", "QUEUE")
         justify: Literal["left", "right"] = "right" if right else "left"
-        table.add_column(heading, justify=justify, no_wrap=whole, overflow="ignore")
+        table.add_column(heading, justify=justify, no_wrap=whole)
     for each in types:
         table.add_row(
             each.name,

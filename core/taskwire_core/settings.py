@@ -27,10 +27,9 @@ def _text(value: str) -> str:
 
 
 def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
+    if not value.strip().isdecimal() or int(value) < 1:
         raise ValueError("must be a whole number of 1 or more")
-    return number
+    return int(value)
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -139,7 +138,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if not name.startswith(PREFIX) or not text:
             continue
         if name not in known:
-            problems.append(f"{name} is not a setting of taskwire (see: taskwire --help)")
+            problems.append(f"{name} is not a setting of taskwire (see: taskwire dev --help)")
             continue
         setting = known[name]
         try:

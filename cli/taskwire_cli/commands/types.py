@@ -6,7 +6,7 @@ import click
 
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.json_form import message_json, print_json
-from taskwire_cli.tables import console, types_table
+from taskwire_cli.tables import show, types_table
 
 
 @click.command()
@@ -25,6 +25,6 @@ def types(address: str | None, as_json: bool) -> None:
         if as_json:
             print_json([message_json(each, client.schema) for each in found])
         elif found:
-            console().print(types_table(found))
+            show(types_table(found))
         else:
             print("The server has loaded no contracts: set TASKWIRE_CONTRACTS.")
