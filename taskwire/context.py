@@ -28,28 +28,42 @@ class ProgressReport:
     message: str = ""
 
 
+# Few tasks are ever told to stop or wait for it: one lock for all spares each one of its own.
+_stopping = threading.Lock()
+
+
 class StopSignal:
     """Tells a running attempt to stop, once; the first reason stays."""
 
-    __slots__ = ("_event", "reason")
+    __slots__ = ("_event", "_told", "reason")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._told = False
+        self._event: threading.Event | None = None
         self.reason = ""
 
     def set(self, reason: str) -> None:
         """Asks the attempt to stop. `reason` is one word, such as "cancel"."""
-        if not self._event.is_set():
-            self.reason = reason
-            self._event.set()
+        with _stopping:
+            if not self._told:
+                self.reason = reason
+                self._told = True
+            if self._event is not None:
+                self._event.set()
 
     def is_set(self) -> bool:
         """Whether the attempt was asked to stop."""
-        return self._event.is_set()
+        return self._told
 
     def wait(self, timeout: float | None) -> bool:
         """Waits up to `timeout` seconds; whether the attempt was asked to stop."""
-        return self._event.wait(timeout)
+        with _stopping:
+            if self._told:
+                return True
+            if self._event is None:
+                self._event = threading.Event()
+            event = self._event
+        return event.wait(timeout)
 
 
 class TaskContext:
