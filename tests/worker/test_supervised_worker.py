@@ -204,7 +204,10 @@ def test_a_second_sigterm_means_now(town: Town, start: Start, journal: Path) -> 
     running(town, task_id, journal)
 
     supervisor.terminate()
-    eventually(lambda: "worker draining" in _log(journal), what="the drain has begun")
+    eventually(
+        lambda: [worker.draining for worker in town.reader.live_workers()] == [True],
+        what="everybody knows of the drain",
+    )
     supervisor.terminate()
 
     assert supervisor.wait(10) == 0

@@ -11,10 +11,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskwire_core.errors import StoreUnavailable
-from taskwire_worker.ports import Renewal, WorkerBook, WorkerRow
+from taskwire_worker.ports import Renewal, Report, WorkerBook, WorkerRow
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 0.5
@@ -50,7 +50,7 @@ class Heart:
         self._interval_s = interval_s
         self._tell = tell
         self._wishes: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._held: dict[bytes, int] = {}
+        self._reports: dict[bytes, Report] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -65,7 +65,7 @@ class Heart:
             at = time.monotonic()
             self._book.register(worker)
             with self._lock:
-                self._held[worker.id] = 0
+                self._reports[worker.id] = Report()
             self._tell(Registered(worker.id, at))
 
         self._wishes.put(registered)
@@ -73,8 +73,15 @@ class Heart:
     def unclaimed(self, worker_id: bytes, count: int) -> None:
         """Notes how many deliveries a worker holds unclaimed, for the next heartbeat."""
         with self._lock:
-            if worker_id in self._held:
-                self._held[worker_id] = count
+            if (report := self._reports.get(worker_id)) is not None:
+                self._reports[worker_id] = replace(report, unclaimed=count)
+
+    def draining(self, worker_id: bytes) -> None:
+        """The worker takes no more tasks; the store is told at once."""
+        with self._lock:
+            if (report := self._reports.get(worker_id)) is not None:
+                self._reports[worker_id] = replace(report, draining=True)
+        self._wishes.put(self._beat)
 
     def lost(self, worker_id: bytes) -> None:
         """The worker's process has died: its tasks are recovered at once."""
@@ -94,7 +101,7 @@ class Heart:
 
     def _forget(self, worker_id: bytes) -> None:
         with self._lock:
-            self._held.pop(worker_id, None)
+            self._reports.pop(worker_id, None)
 
     def _run(self) -> None:
         next_beat = time.monotonic() + self._interval_s
@@ -124,15 +131,15 @@ class Heart:
 
     def _beat(self) -> None:
         with self._lock:
-            held = dict(self._held)
-        if not held:
+            reports = dict(self._reports)
+        if not reports:
             return
         at = time.monotonic()
         try:
-            renewal = self._book.renew(held)
+            renewal = self._book.renew(reports)
         except StoreUnavailable as error:
             _LOG.warning("lease not renewed", extra={"problem": str(error)})
         except Exception:  # as above; the next beat comes all the same
             _LOG.exception("lease not renewed")
         else:
-            self._tell(Beat(at, frozenset(held), renewal))
+            self._tell(Beat(at, frozenset(reports), renewal))

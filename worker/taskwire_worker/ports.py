@@ -57,6 +57,15 @@ class WorkerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker's heartbeat says: how many deliveries it holds and has not claimed, and
+    whether it takes no more."""
+
+    unclaimed: int = 0
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Renewal:
     """What a heartbeat brings: the workers whose lease still stood, and by worker which of its
     attempts (task id, attempt) are being cancelled."""
@@ -72,9 +81,8 @@ class WorkerBook(Protocol):
     def register(self, worker: WorkerRow) -> None:
         """Adds a worker with a fresh lease."""
 
-    def renew(self, held: Mapping[bytes, int]) -> Renewal:
-        """Renews the leases of these workers in one round trip; the numbers are the
-        deliveries that each holds and has not claimed."""
+    def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
+        """Renews the leases of these workers in one round trip."""
 
     def lost(self, worker_id: bytes) -> None:
         """Its process is dead: the lease expires now."""

@@ -113,6 +113,7 @@ class Post:
     def drain(self, grace_s: float) -> None:
         """Asks the process to end in order; an empty post stays empty."""
         if self.phase is Phase.WORKING:
+            self._heart.draining(self.worker_id)
             self._send(Drain(grace_s))
         elif self._child is not None:
             # It has not claimed anything yet.

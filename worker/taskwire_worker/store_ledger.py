@@ -14,7 +14,7 @@ from taskwire_db.database import Transaction
 from taskwire_db.operations import ClaimRequest, Heartbeat, ProgressRow, Sweep
 from taskwire_db.operations.hand_back import hand_back
 from taskwire_db.writer import Writer
-from taskwire_worker.ports import Renewal, WorkerRow
+from taskwire_worker.ports import Renewal, Report, WorkerRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -73,13 +73,15 @@ class StoreWorkerBook:
         )
         self._writer.run(operations.register_worker, row).result()
 
-    def renew(self, held: Mapping[bytes, int]) -> Renewal:
-        assert self._ttl_us is not None, "an endless lease needs no renewal"
+    def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
+        ttl_us = self._ttl_us
+        assert ttl_us is not None, "an endless lease needs no renewal"
         beats = {
             worker_id: self._writer.run(
-                operations.heartbeat, Heartbeat(worker_id, count, self._ttl_us)
+                operations.heartbeat,
+                Heartbeat(worker_id, report.unclaimed, ttl_us, report.draining),
             )
-            for worker_id, count in held.items()
+            for worker_id, report in reports.items()
         }
         leases = {worker_id: beat.result() for worker_id, beat in beats.items()}
         return Renewal(
