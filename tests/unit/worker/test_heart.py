@@ -1,0 +1,171 @@
+"""Heartbeats go on whatever the store does, and nothing that it did not take is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_core.ids import new_id
+from taskwire_worker import heart as heart_module
+from taskwire_worker.heart import Beat, Heart, News, Registered
+from taskwire_worker.lease import RenewedLease
+from taskwire_worker.ports import Renewal, Report, WorkerRow
+from tests.support.eventually import eventually
+
+
+class FakeBook:
+    """The store's list of workers; `away` makes every call fail."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.rows: set[bytes] = set()
+        self.reports: list[Mapping[bytes, Report]] = []
+        self.lost_ones: list[bytes] = []
+        self.retired_ones: list[bytes] = []
+
+    def register(self, worker: WorkerRow) -> None:
+        self._answer()
+        self.rows.add(worker.id)
+
+    def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
+        self._answer()
+        self.reports.append(reports)
+        return Renewal(frozenset(self.rows & reports.keys()), {})
+
+    def lost(self, worker_id: bytes) -> None:
+        self._answer()
+        self.lost_ones.append(worker_id)
+
+    def retired(self, worker_id: bytes) -> None:
+        self._answer()
+        self.retired_ones.append(worker_id)
+
+    def _answer(self) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+
+
+class Scene:
+    """A heart that beats every 20 ms, and what it has told."""
+
+    def __init__(self) -> None:
+        self.book = FakeBook()
+        self.news: list[News] = []
+        self.heart = Heart(self.book, interval_s=0.02, tell=self.news.append)
+        self.heart.start()
+
+    def register(self) -> bytes:
+        row = WorkerRow(new_id(), "host", 1, 8, ("a.B/C",), ("q",))
+        self.heart.register(row)
+        return row.id
+
+    def registered(self) -> bytes:
+        worker_id = self.register()
+        eventually(lambda: any(worker_id in beat.asked for beat in self.beats()))
+        return worker_id
+
+    def beats(self) -> list[Beat]:
+        return [each for each in self.news if isinstance(each, Beat)]
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    monkeypatch.setattr(heart_module, "_RETRY_S", 0.01)
+    made = Scene()
+    yield made
+    made.book.away = False
+    assert made.heart.stop(10)
+
+
+def test_a_registered_worker_is_renewed(scene: Scene) -> None:
+    worker_id = scene.registered()
+
+    beat = eventually(scene.beats)[0]
+
+    assert isinstance(scene.news[0], Registered)
+    assert (beat.asked, beat.renewal.alive) == (frozenset({worker_id}), frozenset({worker_id}))
+
+
+def test_nobody_is_renewed_before_there_is_somebody(scene: Scene) -> None:
+    scene.registered()
+
+    assert all(beat.asked for beat in eventually(scene.beats))
+
+
+def test_a_registration_is_tried_until_the_store_takes_it(scene: Scene) -> None:
+    scene.book.away = True
+    worker_id = scene.register()
+
+    scene.book.away = False
+
+    eventually(lambda: worker_id in scene.book.rows)
+
+
+def test_leases_go_on_after_the_store_was_away(scene: Scene) -> None:
+    scene.registered()
+    scene.book.away = True
+    before = len(scene.beats())
+
+    scene.book.away = False
+
+    eventually(lambda: len(scene.beats()) > before + 1)
+
+
+def test_a_lease_that_is_gone_is_told(scene: Scene) -> None:
+    worker_id = scene.registered()
+
+    scene.book.rows.clear()
+
+    eventually(lambda: scene.beats()[-1].renewal.alive == frozenset())
+    assert worker_id in scene.beats()[-1].asked
+
+
+def test_a_dead_worker_is_reported_and_renewed_no_more(scene: Scene) -> None:
+    worker_id = scene.registered()
+
+    scene.heart.lost(worker_id)
+
+    eventually(lambda: scene.book.lost_ones == [worker_id])
+    count = len(scene.book.reports)
+    other = scene.registered()
+    eventually(lambda: len(scene.book.reports) > count)
+    assert scene.book.reports[-1].keys() == {other}
+
+
+def test_a_drain_is_told_at_once_and_the_held_deliveries_too(scene: Scene) -> None:
+    worker_id = scene.registered()
+
+    scene.heart.unclaimed(worker_id, 7)
+    scene.heart.draining(worker_id)
+
+    eventually(lambda: scene.book.reports[-1][worker_id] == Report(7, draining=True))
+
+
+def test_stopping_finishes_what_was_asked_for(scene: Scene) -> None:
+    worker_id = scene.registered()
+    scene.heart.retired(worker_id)
+
+    assert scene.heart.stop(10)
+
+    assert scene.book.retired_ones == [worker_id]
+
+
+def test_stopping_does_not_wait_for_ever_for_the_store() -> None:
+    scene = Scene()
+    scene.book.away = True
+    scene.heart.retired(new_id())
+
+    assert not scene.heart.stop(0.05)
+    scene.book.away = False
+
+
+def test_a_lease_is_trusted_for_three_quarters_of_its_time() -> None:
+    lease = RenewedLease(0.2)
+    assert lease.alive()
+
+    eventually(lambda: not lease.alive(), within=1)
+    lease.renewed(at=float("-inf"))
+
+    assert not lease.alive()
