@@ -6,6 +6,7 @@ signals on, and ends when one of them has.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -17,13 +18,18 @@ from pathlib import Path
 from types import FrameType
 
 import taskwire
+from taskwire.client import Client
+from taskwire_cli.connection import reachable_form
 from taskwire_cli.database import database_url
+from taskwire_cli.greeting import greeting
 from taskwire_core.settings import Settings
 from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_worker.workplace import EXAMPLE_HANDLERS
 
 _KILL_AFTER_S = 15.0
+_ASK_AGAIN_S = 0.25
+_PR_SET_PDEATHSIG = 1
 
 
 def run(settings: Settings) -> int:
@@ -34,7 +40,11 @@ def run(settings: Settings) -> int:
     """
     settings = completed(settings)
     _upgrade(settings.database_url)
-    pair = _Pair(_environment(settings), settings.drain_grace.total_seconds() + _KILL_AFTER_S)
+    pair = _Pair(
+        _environment(settings),
+        listen=settings.listen,
+        kill_after_s=settings.drain_grace.total_seconds() + _KILL_AFTER_S,
+    )
     return pair.run()
 
 
@@ -64,34 +74,56 @@ def _environment(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def _end_with_parent() -> None:
+    """Called in a child before its program: kill -9 of the parent must not leave it behind."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class _Pair:
-    def __init__(self, environment: Mapping[str, str], kill_after_s: float) -> None:
+    def __init__(self, environment: Mapping[str, str], *, listen: str, kill_after_s: float) -> None:
         self._environment = environment
+        self._listen = listen
         self._kill_after_s = kill_after_s
         self._children: list[subprocess.Popen[bytes]] = []
         self._one_ended = threading.Event()
+        self._told_to_end = False
 
     def run(self) -> int:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._hand_on)
+        self._children += [self._start(service) for service in ("gateway", "worker")]
         # Threads wait for the children, so that the main thread is free for signals.
-        for service in ("gateway", "worker"):
-            self._children.append(self._start(service))
-            threading.Thread(target=self._wait, args=(self._children[-1],), daemon=True).start()
+        for child in self._children:
+            threading.Thread(target=self._wait, args=(child,), daemon=True).start()
+        threading.Thread(target=self._greet, daemon=True).start()
         self._one_ended.wait()
-        self._hand_on(signal.SIGTERM, None)
+        # A child that is draining already would take another signal for "now".
+        if not self._told_to_end:
+            self._hand_on(signal.SIGTERM, None)
         return max(self._code(child) for child in self._children)
 
     def _start(self, service: str) -> subprocess.Popen[bytes]:
         # Ctrl-C reaches a whole process group; a group of its own gets each signal once.
         command = [sys.executable, "-m", "taskwire_cli", service]
-        return subprocess.Popen(command, env=self._environment, process_group=0)
+        return subprocess.Popen(
+            command, env=self._environment, process_group=0, preexec_fn=_end_with_parent
+        )
 
     def _wait(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
         self._one_ended.set()
 
+    def _greet(self) -> None:
+        with Client(reachable_form(self._listen)) as client:
+            while not client.is_reachable():
+                if self._one_ended.wait(_ASK_AGAIN_S):
+                    return
+            types = [each.name for each in client.types()]
+        where = "a gateway and a worker over RabbitMQ and Redis"
+        print(greeting(self._listen, types, where=where), flush=True)
+
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:
+        self._told_to_end = True
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
