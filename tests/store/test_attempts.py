@@ -311,6 +311,21 @@ def test_progress_of_an_old_attempt_is_not_kept(
     assert reader.get([task.id])[task.id].progress == half
 
 
+def test_a_new_attempt_begins_without_the_progress_of_the_last_one(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    from taskwire_core.task import Progress
+
+    task = running(database)
+    half = Progress(0.5, 1, 2, "half", clock.now_us())
+    database.execute(ops.save_progress, ops.ProgressRow(task.id, 1, half))
+    fail(database, task)
+    clock.advance(10)
+    database.execute(ops.sweep_due, ops.Sweep())
+    assert claimed(database, task.id, worker(database)).attempt == 2
+    assert reader.get([task.id])[task.id].progress is None
+
+
 def test_after_a_boot_alone_everything_that_ran_is_recovered_at_once(
     database: Database, reader: Reader
 ) -> None:

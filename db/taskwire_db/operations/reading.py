@@ -48,7 +48,11 @@ _outcome = GroupStatement(
         )
         .join_from(v, tasks, tasks.c.id == v.c.id)
         .outerjoin(task_outcomes, task_outcomes.c.task_id == tasks.c.id)
-        .outerjoin(task_progress, task_progress.c.task_id == tasks.c.id)
+        .outerjoin(
+            task_progress,
+            # That of an earlier attempt says nothing about this one.
+            (task_progress.c.task_id == tasks.c.id) & (task_progress.c.attempt == tasks.c.attempt),
+        )
     ),
 )
 
