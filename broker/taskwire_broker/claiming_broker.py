@@ -10,8 +10,9 @@ from typing import Any
 from dramatiq import Message
 from dramatiq.broker import Broker, Consumer
 
-from taskwire_broker.claiming_consumer import ClaimingConsumer, Patience
+from taskwire_broker.claiming_consumer import ClaimingConsumer
 from taskwire_broker.deliveries import DeliverySource
+from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
 from taskwire_broker.topology import logical_queue
 

@@ -15,7 +15,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dramatiq import Message
@@ -23,6 +22,7 @@ from dramatiq.broker import Consumer, MessageProxy
 
 from taskwire_broker.deliveries import Delivery, DeliverySource, SourceLost
 from taskwire_broker.envelope import BadEnvelope, ForeignDeployment, decode
+from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
 from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
 from taskwire_broker.topology import broker_queue
@@ -34,18 +34,6 @@ from taskwire_core.task import Dispatch
 _NO_ROOM_PAUSE_S = 0.01
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long things may take, in seconds."""
-
-    hold: float = 1.0
-    """An unclaimed delivery is kept at most this long when no slot is free for it."""
-    store: float = 5.0
-    """It is kept this long while the store does not answer."""
-    tick: float = 0.2
-    """The longest wait that serves neither heartbeats nor a drain."""
 
 
 class _Held(NamedTuple):

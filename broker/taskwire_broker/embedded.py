@@ -16,9 +16,9 @@ from itertools import takewhile
 from dramatiq import Middleware
 
 from taskwire_broker.claiming_broker import ClaimingBroker
-from taskwire_broker.claiming_consumer import Patience
 from taskwire_broker.deliveries import Delivery, DeliverySource
 from taskwire_broker.envelope import encode
+from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Answered, Intake
 from taskwire_broker.topology import broker_queue
 from taskwire_core.task import Dispatch

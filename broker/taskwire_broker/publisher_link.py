@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import AMQPError, ChannelClosedByBroker, ChannelClosedByClient
 from pika.spec import Basic
 
 from taskwire_broker.topology import dead_letter_arguments, dead_letter_queue, queue_arguments
 
 _PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/json")
+
+_ENDING_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ class PublisherLink:
         loop = asyncio.get_running_loop()
         self._publisher = publisher
         self.closed = asyncio.Event()
-        self._ready: asyncio.Future[bool] = loop.create_future()
+        self._tried = asyncio.Event()
+        self._confirming = False
         self._channel: Any = None
         self.declared: set[str] = set()
         self.last_tag = 0
@@ -65,7 +68,8 @@ class PublisherLink:
 
     async def opened(self) -> bool:
         """Whether the connection could be opened and confirms are on."""
-        return await self._ready
+        await self._tried.wait()
+        return self._confirming
 
     @property
     def usable(self) -> bool:
@@ -92,31 +96,47 @@ class PublisherLink:
         if unsent and self._channel.is_open:
             self._connection._output_marshaled_frames([b"".join(unsent)])
 
-    def declare(self, name: str, then: Callable[[], None]) -> None:
-        """Declare the queue and its dead-letter queue, then call `then`."""
+    def declare(self, name: str, then: Callable[[bool], None]) -> None:
+        """Declare the queue and its dead-letter queue, then call `then` with whether it worked.
 
-        def declared(_frame: Any) -> None:
-            self.declared.add(name)
-            then()
+        On a channel of its own: the broker closes the channel of a declaration that contradicts
+        an existing queue, and all other queues are published to meanwhile.
+        """
 
-        try:
-            self._channel.queue_declare(
+        def opened(channel: Any) -> None:
+            channel.add_on_close_callback(closed)
+            channel.queue_declare(
                 dead_letter_queue(name),
                 durable=True,
                 arguments=dead_letter_arguments(),
                 callback=lambda _frame: None,
             )
-            self._channel.queue_declare(
-                name, durable=True, arguments=queue_arguments(name), callback=declared
+            channel.queue_declare(
+                name,
+                durable=True,
+                arguments=queue_arguments(name),
+                callback=lambda _frame: channel.close(),
             )
+
+        def closed(_channel: Any, reason: Exception) -> None:
+            worked = isinstance(reason, ChannelClosedByClient)
+            if worked:
+                self.declared.add(name)
+            elif isinstance(reason, ChannelClosedByBroker):
+                log.error("RabbitMQ refuses a queue", extra={"queue": name, "problem": str(reason)})
+            then(worked)
+
+        try:
+            self._connection.channel(on_open_callback=opened)
         except AMQPError:
             self._close_connection()
 
     async def end(self) -> None:
         """Close the connection if it is open, and wait until it is, but not for long."""
+        # pika stumbles over its own callbacks when it is closed in the middle of opening.
+        await _briefly(self._tried)
         self._close_connection()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.closed.wait(), 1)
+        await _briefly(self.closed)
 
     def _open_channel(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(self._on_blocked)
@@ -130,8 +150,8 @@ class PublisherLink:
         channel.confirm_delivery(self._on_confirm, callback=self._on_ready)
 
     def _on_ready(self, _frame: Any) -> None:
-        if not self._ready.done():
-            self._ready.set_result(True)
+        self._confirming = True
+        self._tried.set()
 
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
@@ -153,15 +173,12 @@ class PublisherLink:
         self._publisher.unblocked()
 
     def _channel_closed(self, _channel: Any, reason: Exception) -> None:
-        # A queue that exists with other arguments (406) comes here too, and its name is in
-        # the text. Publishing goes on with a new connection, at the pace of the reconnects.
         if isinstance(reason, ChannelClosedByBroker):
             log.error("RabbitMQ closed the publishing channel", extra={"reason": str(reason)})
         self._close_connection()
 
     def _ended(self, _connection: Any, _reason: Any) -> None:
-        if not self._ready.done():
-            self._ready.set_result(False)
+        self._tried.set()
         self._closing = True
         self.closed.set()
 
@@ -169,6 +186,13 @@ class PublisherLink:
         self._closing = True
         if not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
+
+
+async def _briefly(event: asyncio.Event) -> None:
+    # Not `wait_for`: before Python 3.12 it can swallow a cancellation.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING_S):
+            await event.wait()
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,9 @@ from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from taskwire_broker.claiming_broker import ClaimingBroker
-from taskwire_broker.claiming_consumer import Patience
 from taskwire_broker.connection import connection_parameters
 from taskwire_broker.deliveries import DeliverySource
+from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
 from taskwire_broker.rabbit_source import RabbitSource
 

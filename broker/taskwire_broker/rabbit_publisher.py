@@ -70,7 +70,8 @@ class RabbitPublisher:
     async def close(self, timeout: float) -> None:
         self._closing = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -133,11 +134,16 @@ class RabbitPublisher:
         self._undeclared[name] = [dispatch]
         link.declare(name, partial(self._declared, link, name))
 
-    def _declared(self, link: PublisherLink, name: str) -> None:
-        if link is self._link:
-            # Back to the front: they were asked for before whatever waits now.
-            self._waiting.extendleft(reversed(self._undeclared.pop(name, [])))
-            self._pump()
+    def _declared(self, link: PublisherLink, name: str, worked: bool) -> None:
+        if link is not self._link:
+            return
+        beside = self._undeclared.pop(name, [])
+        if not worked:
+            self._refuse(beside)
+            return
+        # Back to the front: they were asked for before whatever waits now.
+        self._waiting.extendleft(reversed(beside))
+        self._schedule_pump()
 
     # -- answers ------------------------------------------------------------------------------
 

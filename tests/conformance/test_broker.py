@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from taskwire_broker.claiming_consumer import Patience
 from taskwire_broker.envelope import encode
+from taskwire_broker.patience import Patience
 from taskwire_core.ids import to_text
 from taskwire_core.task import Dispatch
 from tests.support.brokers import (

@@ -305,7 +305,7 @@ async def test_a_killed_redis_costs_little_and_everything_returns_with_it(
     assert await feed.snapshots([before.id]) == {}
     for _ in range(1000):
         announcer.announce([during])
-    assert time.monotonic() - started < 1.5, "nobody waits for a Redis that is away"
+    assert time.monotonic() - started < 3, "nobody waits for a Redis that is away"
 
     killable_redis.start()
     await eventually_async(lambda: heard.resyncs == 2)

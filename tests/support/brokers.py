@@ -16,8 +16,8 @@ import pika
 from dramatiq import Actor, Worker
 
 from taskwire_broker.claiming_broker import ClaimingBroker
-from taskwire_broker.claiming_consumer import Patience
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange, EmbeddedPublisher
+from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake, Publisher
 from taskwire_broker.rabbit_broker import TaskwireBroker
 from taskwire_broker.rabbit_publisher import RabbitPublisher
