@@ -24,13 +24,12 @@ _stopping = threading.RLock()
 class HeldTask:
     """One claimed attempt, with the database's clock carried on by this host's monotonic one."""
 
-    __slots__ = ("_on_stop", "begun", "claimed_at", "dispatch", "ends_at", "stop", "task")
+    __slots__ = ("_on_stop", "claimed_at", "dispatch", "ends_at", "stop", "task")
 
     def __init__(self, task: Task, dispatch: Dispatch, claimed_at: float) -> None:
         self.task = task
         self.dispatch = dispatch
         self.claimed_at = claimed_at
-        self.begun = False
         self.stop = StopSignal()
         self._on_stop: Callable[[], None] | None = None
         deadline = task.run_deadline_us
@@ -74,6 +73,10 @@ class HeldTasks:
         self._by_id: dict[bytes, HeldTask] = {}
         # Waiting tasks in the order of their claim: the first is always the oldest.
         self._waiting: dict[bytes, HeldTask] = {}
+        # By object, not by id: a thread may be stuck in an old attempt of a task that is
+        # claimed here again.
+        self._running: set[HeldTask] = set()
+        self._count = 0
         self._waiting_by_queue: Counter[str] = Counter()
         self._by_queue: Counter[str] = Counter()
         self._reserved = 0
@@ -91,6 +94,7 @@ class HeldTasks:
         with self._lock:
             self._reserved -= reserved
             for one in held:
+                self._count += 1
                 self._by_id[one.task.id] = one
                 self._waiting[one.task.id] = one
                 self._waiting_by_queue[one.dispatch.queue] += 1
@@ -120,14 +124,15 @@ class HeldTasks:
             if held is None or held.dispatch.number != dispatch:
                 return None
             self._no_longer_waits(held)
-            held.begun = True
+            self._running.add(held)
             return held
 
     def end(self, held: HeldTask) -> None:
         """Forgets a task that ran."""
         with self._lock:
+            self._running.discard(held)
             self._forget(held)
-            if not self._by_id:
+            if not self._count:
                 self._idle.notify_all()
 
     def take_waiting(self, *, claimed_before: float | None = None) -> list[HeldTask]:
@@ -141,24 +146,24 @@ class HeldTasks:
                 self._no_longer_waits(held)
                 self._forget(held)
                 taken.append(held)
-            if taken and not self._by_id:
+            if taken and not self._count:
                 self._idle.notify_all()
             return taken
 
     def running(self) -> list[HeldTask]:
         """The tasks that have begun."""
         with self._lock:
-            return [held for held in self._by_id.values() if held.begun]
+            return list(self._running)
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Waits until nothing is held, `timeout` seconds at most; whether nothing is."""
         with self._idle:
-            return self._idle.wait_for(lambda: not self._by_id, timeout)
+            return self._idle.wait_for(lambda: not self._count, timeout)
 
     @property
     def total(self) -> int:
         """How many tasks are held, those whose claim is under way included."""
-        return len(self._by_id) + self._reserved
+        return self._count + self._reserved
 
     @property
     def waiting(self) -> int:
@@ -181,4 +186,5 @@ class HeldTasks:
         # A handed-back task may have been claimed again since: only this very claim goes.
         if self._by_id.get(held.task.id) is held:
             del self._by_id[held.task.id]
+        self._count -= 1
         self._by_queue[held.dispatch.queue] -= 1

@@ -159,6 +159,22 @@ def test_a_cancel_of_another_attempt_is_not_ours(office: Office, attempt: int) -
     assert office.begin(message).stopped is None
 
 
+def test_a_thread_that_is_stuck_in_an_old_attempt_still_takes_its_slot(office: Office) -> None:
+    task = fakes.queued_task(TYPE, DivideRequest())
+    (first,) = office.intake.claim(office.ledger.add(task))
+    stuck = office.begin(first)
+    (second,) = office.intake.claim(office.ledger.add(replace(task, attempt=1, dispatch=2)))
+    again = office.begin(second)
+
+    assert office.intake.free("q") == 2
+    assert set(office.held.running()) == {stuck, again}
+
+    office.intake.done(again)
+    assert not office.held.wait_until_idle(0)
+    office.intake.done(stuck)
+    assert office.held.wait_until_idle(0)
+
+
 def test_poison_is_recorded(office: Office) -> None:
     office.intake.refused("q", b"\x00", "not JSON")
 
