@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from taskwire.client import Client, ended
 from taskwire_cli.beside_services import completed
 from taskwire_cli.database import claimed
 from taskwire_core.settings import Settings
-from tests.cli.conftest import FLAKY, SLEEP
+from tests.cli.conftest import FLAKY, SLEEP, Taskwire
 from tests.support.embedded import EmbeddedServer, environment, run_command
 
 needs_buf = pytest.mark.skipif(
@@ -23,13 +24,25 @@ needs_buf = pytest.mark.skipif(
 )
 
 
-def refusal(**settings: str) -> str:
-    """The one line with which `taskwire dev` refuses these settings."""
-    done = run_command("dev", env=environment(**settings))
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    return line
+Refusal = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(bare: Taskwire, monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """The one line with which a command refuses to start with these settings."""
+    for module in ("dev", "services"):
+        # It would take pytest's own handlers away.
+        monkeypatch.setattr(f"taskwire_cli.commands.{module}.log_to_stderr", lambda level: None)
+
+    def refused(command: str = "dev", **settings: str) -> str:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"TASKWIRE_{name.upper()}", value)
+        answer = bare(command)
+        assert answer.code == 2
+        assert answer.out == ""
+        return answer.line
+
+    return refused
 
 
 @needs_buf
@@ -77,12 +90,14 @@ def test_sigterm_ends_it_in_order(killable_embedded: EmbeddedServer) -> None:
     assert "Traceback" not in killable_embedded.output
 
 
-def test_a_second_process_on_the_same_data_is_refused(embedded: EmbeddedServer) -> None:
+def test_a_second_process_on_the_same_data_is_refused(
+    embedded: EmbeddedServer, refusal: Refusal
+) -> None:
     line = refusal(listen="127.0.0.1:0", data_dir=str(embedded.data))
     assert f"the data folder {embedded.data} is in use" in line
 
 
-def test_a_second_process_on_the_same_database_is_refused(tmp_path: Path) -> None:
+def test_a_second_process_on_the_same_database_is_refused(tmp_path: Path, refusal: Refusal) -> None:
     url = f"sqlite:///{tmp_path}/tasks.db"
     with claimed(Settings(database_url=url)):
         line = refusal(listen="127.0.0.1:0", data_dir=str(tmp_path / "other"), database_url=url)
@@ -98,15 +113,17 @@ def test_a_port_in_use_is_refused(embedded: EmbeddedServer, tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
-def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path, refusal: Refusal) -> None:
     (tmp_path / "file").touch()
     line = refusal(data_dir=str(tmp_path / "file" / "data"))
     assert "TASKWIRE_DATA_DIR" in line
 
 
-def test_a_database_of_a_newer_taskwire_is_refused(tmp_path: Path) -> None:
-    env = environment(data_dir=str(tmp_path))
-    assert run_command("db", "upgrade", env=env).returncode == 0
+def test_a_database_of_a_newer_taskwire_is_refused(
+    bare: Taskwire, refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TASKWIRE_DATA_DIR", str(tmp_path))
+    assert bare("db", "upgrade").code == 0
     with sqlite3.connect(tmp_path / "taskwire.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
@@ -123,7 +140,7 @@ def test_a_database_of_a_newer_taskwire_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(
-    tmp_path: Path, settings: dict[str, str], problem: str
+    tmp_path: Path, refusal: Refusal, settings: dict[str, str], problem: str
 ) -> None:
     line = refusal(**{"data_dir": str(tmp_path), "listen": "127.0.0.1:0", **settings})
     assert problem in line
@@ -132,11 +149,9 @@ def test_wrong_settings_are_refused_in_one_line(
 
 @pytest.mark.parametrize("service", ["gateway", "worker"])
 def test_a_service_without_its_settings_names_all_that_are_missing(
-    tmp_path: Path, service: str
+    refusal: Refusal, service: str
 ) -> None:
-    done = run_command(service, env=environment(data_dir=str(tmp_path)))
-    assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    line = refusal(service)
     for name in ("DATABASE_URL", "RABBITMQ_URL", "REDIS_URL"):
         assert f"TASKWIRE_{name}" in line
 
