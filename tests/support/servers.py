@@ -134,6 +134,9 @@ class RabbitServer:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(folder),
+            # Makes the start script become the server instead of its parent, so that the server
+            # itself is the process that is stopped, killed, and dies with the tests.
+            "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": f"tw{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
