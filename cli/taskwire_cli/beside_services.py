@@ -98,9 +98,13 @@ class _Pair:
         threading.Thread(target=self._greet, daemon=True).start()
         self._one_ended.wait()
         # A child that is draining already would take another signal for "now".
-        if not self._told_to_end:
-            self._hand_on(signal.SIGTERM, None)
-        return max(self._code(child) for child in self._children)
+        if self._told_to_end:
+            return max(self._code(child) for child in self._children)
+        ended = [child for child in self._children if child.poll() is not None]
+        self._hand_on(signal.SIGTERM, None)
+        for child in self._children:
+            self._code(child)
+        return self._code(ended[0])
 
     def _start(self, service: str) -> subprocess.Popen[bytes]:
         # Ctrl-C reaches a whole process group; a group of its own gets each signal once.
@@ -130,7 +134,9 @@ class _Pair:
 
     def _code(self, child: subprocess.Popen[bytes]) -> int:
         try:
-            return abs(child.wait(self._kill_after_s))
+            code = child.wait(self._kill_after_s)
         except subprocess.TimeoutExpired:
             child.kill()
-            return abs(child.wait())
+            code = child.wait()
+        # As a shell says that a signal ended it.
+        return code if code >= 0 else 128 - code

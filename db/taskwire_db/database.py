@@ -244,6 +244,10 @@ def translated() -> Iterator[None]:
     except exc.DBAPIError as error:
         if error.connection_invalidated:
             raise StoreUnavailable(_first_line(error)) from error
+        if "file is not a database" in str(error.orig):
+            raise ConfigurationError(
+                "the file that TASKWIRE_DATABASE_URL names is no SQLite database"
+            ) from error
         raise
 
 

@@ -72,3 +72,21 @@ def test_an_url_that_is_none_is_one_line(
     answer = taskwire("db", "upgrade")
     assert answer.code == 2
     assert "secret" not in answer.line
+
+
+def test_a_file_that_is_no_database_is_one_line(taskwire: Taskwire, tmp_path: Path) -> None:
+    (tmp_path / "taskwire.db").write_text("Dear diary, " * 100)
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert "is no SQLite database" in answer.line
+
+
+def test_a_database_that_does_not_answer_is_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "postgresql+psycopg://user:secret@127.0.0.1:1/x"
+    monkeypatch.setenv("TASKWIRE_DATABASE_URL", url)
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert answer.line.startswith("taskwire: the database does not answer: ")
+    assert "secret" not in answer.line
