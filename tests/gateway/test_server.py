@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
@@ -29,7 +28,6 @@ from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages
-from taskwire_gateway.service_config import service_config_json
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
 from tests.support.tasks import task
@@ -243,10 +241,3 @@ async def test_unknown_status_details_are_stripped(contracts: Contracts) -> None
     status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo")
     kept = TaskMessages(contracts, LiveWorkers(Nobody())).known_status(status).details
     assert [detail.type_url for detail in kept] == ["type.googleapis.com/google.rpc.ErrorInfo"]
-
-
-def test_the_service_config_never_repeats_a_submission(contracts: Contracts) -> None:
-    config = json.loads(service_config_json(contracts.services))["methodConfig"][0]
-    assert {"service": "acme.v1.Images"} in config["name"]
-    assert not any("Submit" in name.get("method", "") for name in config["name"])
-    assert config["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]

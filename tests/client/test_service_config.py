@@ -1,0 +1,35 @@
+"""The published service config: what is repeated, and what must not be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from taskwire.client import service_config
+
+
+def methods(text: str) -> list[Any]:
+    found: list[Any] = json.loads(text)["methodConfig"]
+    return found
+
+
+def test_every_call_waits_for_a_server_that_is_away() -> None:
+    assert all(method["waitForReady"] for method in methods(service_config()))
+
+
+def test_a_submission_is_never_repeated_blindly() -> None:
+    repeated, once = methods(service_config())
+    assert repeated["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert "retryPolicy" not in once
+    assert {"service": "taskwire.v1.TaskService", "method": "SubmitTask"} in once["name"]
+
+
+def test_a_client_that_always_sends_a_request_id_may_repeat_submissions() -> None:
+    (everything,) = methods(service_config(submissions=True))
+    assert everything["name"] == [{}]
+    assert "retryPolicy" in everything
+
+
+def test_named_services_are_the_only_ones_repeated() -> None:
+    repeated, _ = methods(service_config("acme.v1.A", "acme.v1.B"))
+    assert repeated["name"] == [{"service": "acme.v1.A"}, {"service": "acme.v1.B"}]
