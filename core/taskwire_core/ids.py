@@ -21,7 +21,8 @@ def new_id() -> bytes:
 
 def to_text(value: bytes) -> str:
     """The canonical, hyphenated form of `value`."""
-    return str(uuid.UUID(bytes=value))
+    digits = value.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def from_text(text: str) -> bytes:

@@ -7,6 +7,7 @@ The table itself is documented in docs/architecture.md.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -90,11 +91,13 @@ TRANSITIONS: frozenset[Transition] = frozenset(
 )
 
 
+@functools.cache
 def targets(source: State | None, event: Event) -> frozenset[State]:
     """The states that `event` may lead to from `source`; empty when there is no such move."""
     return frozenset(t.target for t in TRANSITIONS if t.source == source and t.event == event)
 
 
+@functools.cache
 def sources(event: Event) -> frozenset[State]:
     """The states that a task can be in for `event` to apply to it."""
     return frozenset(t.source for t in TRANSITIONS if t.event == event and t.source is not None)

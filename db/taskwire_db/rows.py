@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -52,15 +52,29 @@ TASK_COLUMNS: tuple[sa.Column[Any], ...] = (
 WIDTH = len(TASK_COLUMNS)
 
 
-def read_tasks(database: Database, connection: sa.Connection, rows: Sequence[AnyRow]) -> list[Task]:
+More = Callable[[AnyRow], Mapping[str, Any]]
+"""What a statement's further columns add to a task: fields of Task, by name."""
+
+
+def nothing_more(row: AnyRow) -> Mapping[str, Any]:
+    """The statement has no further columns."""
+    return {}
+
+
+def read_tasks(
+    database: Database,
+    connection: sa.Connection,
+    rows: Sequence[AnyRow],
+    more: More = nothing_more,
+) -> list[Task]:
     """The tasks in `rows`, whose first columns are TASK_COLUMNS."""
     missing = {row[11] for row in rows} - database.options.keys()
     if missing:
         _load_options(database, connection, missing)
-    return [_task(row, database.options) for row in rows]
+    return [_task(row, database.options, more(row)) for row in rows]
 
 
-def _task(row: AnyRow, options: Mapping[int, TaskOptions]) -> Task:
+def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, Any]) -> Task:
     return Task(
         bytes(row[0]),  # id
         row[1],  # type
@@ -89,6 +103,7 @@ def _task(row: AnyRow, options: Mapping[int, TaskOptions]) -> Task:
         row[24] or "",  # cancel_reason
         None if row[25] is None else bytes(row[25]),  # retry_of
         codec.decode_labels(row[26]),
+        **more,
     )
 
 

@@ -9,7 +9,7 @@ from taskwire_core import recovery
 from taskwire_core.failure import FailureKind
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
-from taskwire_core.task import View
+from taskwire_core.task import Payload, View
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.models import tasks
@@ -98,6 +98,28 @@ def test_a_settlement_of_an_old_attempt_is_refused(
     found = reader.get([zombie.id])[zombie.id]
     assert found.result is not None
     assert found.result.data == b"fresh"
+
+
+def test_a_stale_settlement_in_the_same_group_takes_nothing_from_the_real_one(
+    database: Database, clock: ManualClock
+) -> None:
+    zombie = running(database)
+    database.execute(ops.expire_worker, zombie.worker_id or b"")
+    database.execute(ops.sweep_lost, ops.Sweep())
+    clock.advance(2)
+    database.execute(ops.sweep_due, ops.Sweep())
+    heir = claimed(database, zombie.id, worker(database))
+    ends = [
+        recovery.succeeded(task, Payload("acme.v1.ShrinkResponse", data))
+        for task, data in ((zombie, b"stale"), (heir, b"fresh"), (heir, b"again"))
+    ]
+    with database.transaction() as tx:
+        stale, fresh, again = ops.settle(tx, ends)
+    assert stale is None
+    assert fresh is not None
+    assert fresh.result is not None
+    assert fresh.result.data == b"fresh"
+    assert again is None
 
 
 def test_a_retryable_error_waits_and_runs_again(database: Database, clock: ManualClock) -> None:

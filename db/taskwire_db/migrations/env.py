@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+
 from taskwire_db.models import metadata
 
 connection = context.config.attributes["connection"]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Payload, Task
 from taskwire_db.database import Transaction
-from taskwire_db.group import GroupStatement
+from taskwire_db.group import AnyRow, GroupStatement
 from taskwire_db.models import Id, Micros, is_state, task_inputs, tasks, workers
 from taskwire_db.operations.events import Moved, record
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
@@ -86,10 +86,8 @@ def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None
         boot=tx.clock.boot,
         lease_now=tx.lease_us,
     )
-    claimed: dict[bytes, Task] = {}
-    for task, row in zip(read_tasks(tx.database, tx.connection, rows), rows, strict=True):
-        data = Payload(row[WIDTH], bytes(row[WIDTH + 1]))
-        claimed[task.id] = dataclasses.replace(task, input=data)
+    found = read_tasks(tx.database, tx.connection, rows, _input_of)
+    claimed = {task.id: task for task in found}
     record(
         tx,
         [
@@ -98,3 +96,7 @@ def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None
         ],
     )
     return [claimed.pop(request.task_id, None) for request in requests]
+
+
+def _input_of(row: AnyRow) -> Mapping[str, Any]:
+    return {"input": Payload(row[WIDTH], bytes(row[WIDTH + 1]))}

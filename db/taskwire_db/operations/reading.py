@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,16 +95,13 @@ def tasks_by_id(
         found = read_tasks(database, connection, _basic.run(connection, keys))
         return {task.id: task for task in found}
     rows = _outcome.run(connection, keys)
-    found = [
-        _with_outcome(task, row)
-        for task, row in zip(read_tasks(database, connection, rows), rows, strict=True)
-    ]
+    found = read_tasks(database, connection, rows, _outcome_of)
     if view == View.FULL:
         found = _with_history(connection, found)
     return {task.id: task for task in found}
 
 
-def _with_outcome(task: Task, row: AnyRow) -> Task:
+def _outcome_of(row: AnyRow) -> Mapping[str, Any]:
     type_name, data, failure, attempt, *progress = row[WIDTH:]
     changes: dict[str, Any] = {}
     if data is not None:
@@ -113,7 +110,7 @@ def _with_outcome(task: Task, row: AnyRow) -> Task:
         changes["failure"] = codec.decode_failure(failure)
     if attempt is not None:
         changes["progress"] = Progress(*progress)
-    return dataclasses.replace(task, **changes) if changes else task
+    return changes
 
 
 def _with_history(connection: sa.Connection, found: Iterable[Task]) -> list[Task]:

@@ -6,8 +6,7 @@ CANCELLING task becomes is the table's business, not the settler's.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -16,7 +15,7 @@ from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
 from taskwire_db import codec
 from taskwire_db.database import Transaction
-from taskwire_db.group import AnyRow, Columns, GroupStatement, RowInsert
+from taskwire_db.group import Columns, GroupStatement, RowInsert
 from taskwire_db.models import Id, Micros, is_state, task_outcomes, tasks
 from taskwire_db.operations.events import Moved, record
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
@@ -80,38 +79,50 @@ def apply_settlements(
     tx: Transaction,
     settlements: Sequence[Settlement],
     statement: GroupStatement,
-    *,
-    worker_of: Callable[[Settlement], bytes | None] = lambda _: None,
     **parameters: object,
 ) -> list[Task | None]:
     """Run `statement` for `settlements` and record what it moved."""
-    unique = {s.task_id: s for s in reversed(settlements)}
+    # A stale settlement and the real one may share a group: each attempt stands for itself.
+    unique = {(s.task_id, s.attempt): s for s in reversed(settlements)}
     rows = statement.run(
-        tx.connection,
-        [_values(s) for s in unique.values()],
-        now=tx.now_us,
-        **parameters,
+        tx.connection, [_values(s) for s in unique.values()], now=tx.now_us, **parameters
     )
-    settled: dict[bytes, Task] = {}
-    moves: list[Moved] = []
-    for task, row in zip(read_tasks(tx.database, tx.connection, rows), rows, strict=True):
-        settlement = unique[task.id]
-        source = _source(settlement, task, row)
-        task = _with_outcome(task, settlement)
-        settled[task.id] = task
-        failure = None if task.state == State.CANCELLED else settlement.failure
-        moves.append(
-            Moved(
-                task,
-                source,
-                settlement.event,
-                message=settlement.message,
-                failure=failure,
-            )
-        )
-    _insert_outcomes.run(tx.connection, [_outcome(t) for t in settled.values() if _has_outcome(t)])
-    record(tx, moves)
-    return [settled.pop(s.task_id, None) if unique[s.task_id] is s else None for s in settlements]
+    found = read_tasks(
+        tx.database,
+        tx.connection,
+        rows,
+        lambda row: _outcome_of(unique[bytes(row[0]), row[5]], row[3]),
+    )
+    settled = {(task.id, task.attempt): task for task in found}
+    _insert_outcomes.run(tx.connection, [_outcome(task) for task in found if _has_outcome(task)])
+    record(
+        tx,
+        [
+            _move(task, unique[task.id, task.attempt], was_cancelling=bool(row[WIDTH]))
+            for task, row in zip(found, rows, strict=True)
+        ],
+    )
+    return [
+        settled.get((s.task_id, s.attempt)) if unique[s.task_id, s.attempt] is s else None
+        for s in settlements
+    ]
+
+
+def _outcome_of(settlement: Settlement, state: int) -> Mapping[str, Any]:
+    """The outcome as fields of a task that is in `state` now."""
+    if state == State.SUCCEEDED:
+        return {"result": settlement.result}
+    if state == State.FAILED:
+        return {"failure": settlement.failure}
+    return {}
+
+
+def _move(task: Task, settlement: Settlement, *, was_cancelling: bool) -> Moved:
+    # RETURNING shows only the new row; but a cancel request is what makes a RUNNING task
+    # CANCELLING, and nothing takes it back.
+    source = State.CANCELLING if was_cancelling else State.RUNNING
+    failure = None if task.state == State.CANCELLED else settlement.failure
+    return Moved(task, source, settlement.event, message=settlement.message, failure=failure)
 
 
 def _values(s: Settlement) -> tuple[object, ...]:
@@ -128,22 +139,6 @@ def _values(s: Settlement) -> tuple[object, ...]:
         s.crashes,
         int(s.solo),
     )
-
-
-def _source(settlement: Settlement, task: Task, row: AnyRow) -> State:
-    """Where the task came from: RETURNING shows only the new row.
-
-    A cancel request is what makes a RUNNING task CANCELLING, and nothing takes it back.
-    """
-    return State.CANCELLING if row[WIDTH] else State.RUNNING
-
-
-def _with_outcome(task: Task, settlement: Settlement) -> Task:
-    if task.state == State.SUCCEEDED:
-        return dataclasses.replace(task, result=settlement.result)
-    if task.state == State.FAILED:
-        return dataclasses.replace(task, failure=settlement.failure)
-    return task
 
 
 def _has_outcome(task: Task) -> bool:
