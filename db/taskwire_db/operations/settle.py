@@ -7,6 +7,7 @@ CANCELLING task becomes is the table's business, not the settler's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
