@@ -18,7 +18,7 @@ from taskwire_db import operations as db
 from taskwire_db.database import Database, Transaction
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
-from taskwire_gateway.keeper.ports import CHUNK
+from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S
 from taskwire_gateway.ports import Cancelled, Planned, Recorded, RequestIdsReused
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,12 @@ class GatewayStore:
         """See `Leadership`."""
         if self._ttl_us is None:
             return True
-        wish = db.Leadership(LEADER, self.gateway_id, self._ttl_us)
+        wish = db.Leadership(LEADER, self.gateway_id, round(LEADER_LEASE_S * 1e6))
         return await self._writer.call(db.lead, wish)
+
+    async def resign(self) -> None:
+        """See `Leadership`: a lease of no time, which only its holder can get."""
+        await self._writer.call(db.lead, db.Leadership(LEADER, self.gateway_id, 0))
 
     async def next_due_us(self) -> int | None:
         """See `Sweeps`."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_gateway.keeper.backlog import Backlog
-from taskwire_gateway.keeper.ports import CHUNK, Leadership, Sweeps
+from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S, Leadership, Sweeps
 from taskwire_gateway.keeper.stranded import INTERVAL_S, StrandedSweep
 from taskwire_gateway.ports import Clock
 
@@ -36,7 +36,7 @@ class _Chore:
 
 
 class Keeper:
-    """Runs until it is closed; `lease_s` is how long a leadership lasts without renewal."""
+    """Runs until it is closed; `lease_s` is how long the dead are believed to be alive."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Keeper:
         self._backlog = backlog
         self._spilled = spilled
         self._clock = clock
-        self._renew_s = lease_s / 4
+        self._renew_s = LEADER_LEASE_S / 3
         self._chores = [
             _Chore(sweeps.lost, min(1.0, lease_s / 4)),
             _Chore(sweeps.dead_gateways, lease_s / 2),
@@ -72,11 +72,14 @@ class Keeper:
         self._loop_task = asyncio.create_task(self._run(), name="keeper")
 
     async def close(self) -> None:
-        """Stop; the lease runs out by itself."""
+        """Stop, and let another gateway lead."""
         if self._loop_task is not None:
             self._loop_task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop_task
+        if self.leads:
+            with suppress(StoreUnavailable):
+                await self._leadership.resign()
 
     async def _run(self) -> None:
         while True:

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from taskwire_core.task import Dispatch
 
+LEADER_LEASE_S = 6.0
+"""How long a leader that has died is waited for; two leaders for a moment are harmless."""
+
 CHUNK = 500
 """How many tasks one sweep moves in one transaction."""
 
@@ -15,7 +18,10 @@ class Leadership(Protocol):
     """Who is the keeper that works. Raises StoreUnavailable."""
 
     async def lead(self) -> bool:
-        """Whether this gateway leads from now on, for the time of a lease."""
+        """Whether this gateway leads from now on, for LEADER_LEASE_S."""
+
+    async def resign(self) -> None:
+        """Let another gateway lead at once, if this one leads."""
 
 
 class Sweeps(Protocol):
