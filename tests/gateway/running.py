@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from typing import Any
 
@@ -14,9 +15,10 @@ from taskwire.v1 import task_service_pb2_grpc
 from taskwire_contracts import Contracts
 from taskwire_core import recovery
 from taskwire_core.failure import Code, Failure, FailureKind
-from taskwire_core.ids import from_text, new_id
+from taskwire_core.ids import from_text, new_id, to_text
 from taskwire_core.task import Payload, Progress, ProgressRing, Task
 from taskwire_db import operations as ops
+from taskwire_db.reader import Reader
 from taskwire_gateway.embedded import Foundation
 from taskwire_gateway.gateway import Gateway
 
@@ -123,6 +125,14 @@ class Running:
     async def submitted(self, **fields: Any) -> str:
         """The id of a new task."""
         return (await self.tasks.SubmitTask(self.request(**fields))).task.id
+
+    async def made_by(self, request_id: str) -> str:
+        """The id of the task that a call with this request id makes, once it is committed."""
+        async with asyncio.timeout(10):
+            while True:
+                found = await self.foundation.reader.call(Reader.find_requests, "dev", [request_id])
+                if found:
+                    return to_text(found[request_id][0])
 
     def durable(
         self, data: bytes, *metadata: tuple[str, str], path: str = SHRINK, timeout: float = 10

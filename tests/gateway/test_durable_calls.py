@@ -30,26 +30,11 @@ async def test_a_call_answers_with_the_tasks_result(running: Running, worker: Wo
     assert (await call.trailers())["taskwire-task-id"] == task_id
 
 
-async def submitted_by(running: Running, request_id: str) -> str:
-    """The id of the task that a durable call with a request id has made."""
-    found: list[str] = []
-
-    async def look() -> None:
-        while not found:
-            rows = await running.foundation.reader.call(
-                type(running.foundation.reader).find_requests, "dev", [request_id]
-            )
-            found.extend(key.hex() for key, _ in rows.values())
-
-    await asyncio.wait_for(look(), 10)
-    return found[0]
-
-
 async def test_with_a_request_id_nothing_is_sent_before_the_answer(
     running: Running, worker: Worker
 ) -> None:
     call = running.durable(running.shrink().SerializeToString(), ID)
-    held = await worker.claim(await submitted_by(running, "one"))
+    held = await worker.claim(await running.made_by("one"))
     headers = asyncio.ensure_future(call.headers())
     done, _ = await asyncio.wait({headers}, timeout=0.1)
     assert not done
@@ -64,7 +49,7 @@ async def test_the_same_request_id_attaches_to_the_same_task(
 ) -> None:
     data = running.shrink().SerializeToString()
     first = running.durable(data, ID)
-    task_id = await submitted_by(running, "one")
+    task_id = await running.made_by("one")
     first.cancel()
     second = running.durable(data, ID)
     held = await worker.claim(task_id)
@@ -75,7 +60,7 @@ async def test_the_same_request_id_attaches_to_the_same_task(
 
 async def test_a_request_id_with_other_content_is_refused(running: Running) -> None:
     first = running.durable(running.shrink().SerializeToString(), ID)
-    await submitted_by(running, "one")
+    await running.made_by("one")
     refused = await refusal(running.durable(running.shrink(width=9).SerializeToString(), ID))
     assert refused.code is grpc.StatusCode.ALREADY_EXISTS
     assert refused.reason == "REQUEST_ID_REUSED"
@@ -179,7 +164,7 @@ async def test_the_callers_deadline_leaves_the_task_running(
     running: Running, worker: Worker
 ) -> None:
     call = running.durable(running.shrink().SerializeToString(), ID, timeout=0.5)
-    held = await worker.claim(await submitted_by(running, "one"))
+    held = await worker.claim(await running.made_by("one"))
     refused = await refusal(call)
     assert refused.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert refused.reason == "DEADLINE_PASSED"
