@@ -102,6 +102,9 @@ class DispatchMarks(Protocol):
     async def dispatched(self) -> Mapping[str, int]:
         """How many queued tasks of each queue are with the broker and not claimed."""
 
+    async def release_unpublished(self) -> int:
+        """Give the rows of this gateway that are not marked to the backlog; how many."""
+
 
 class Clock(Protocol):
     """Where the present comes from."""

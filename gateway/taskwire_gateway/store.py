@@ -94,6 +94,10 @@ class GatewayStore:
         """See `DispatchMarks`."""
         return await self._reader.call(Reader.dispatched)
 
+    async def release_unpublished(self) -> int:
+        """See `DispatchMarks`."""
+        return await self._writer.call(db.release_gateway, self.gateway_id)
+
     async def queued_types(self) -> Mapping[str, frozenset[str]]:
         """See `BacklogRows`: from the counters, which cost the same however long the backlog."""
         queues: dict[str, set[str]] = {}

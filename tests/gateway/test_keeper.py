@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_broker.topology import broker_queue
+from taskwire_core.errors import StoreUnavailable
 from taskwire_gateway.keeper.stranded import StrandedSweep
-from tests.gateway.running import Running, Worker
+from taskwire_gateway.ports import Planned, Recorded
+from tests.gateway.running import Running, Worker, refusal
 from tests.support.eventually import eventually_async
 
 
@@ -34,6 +40,23 @@ async def test_a_task_that_waited_for_a_worker_is_dispatched_when_one_comes(
     assert ready(running) == 0
     Worker(running.foundation)
     await eventually_async(lambda: ready(running) == 1, within=5)
+
+
+async def test_a_task_whose_caller_went_away_in_the_commit_is_dispatched(
+    running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = running.gateway._store
+    submit = store.submit
+
+    async def committed_for_nobody(tasks: Sequence[Planned]) -> list[Recorded]:
+        await submit(tasks)
+        raise StoreUnavailable("the answer was lost")
+
+    await running.submitted(require_worker=True)
+    await eventually_async(lambda: ready(running) == 1)
+    monkeypatch.setattr(store, "submit", committed_for_nobody)
+    await refusal(running.tasks.SubmitTask(running.request()))
+    await eventually_async(lambda: ready(running) == 2)
 
 
 async def test_a_start_timeout_expires_a_task_that_never_began(running: Running) -> None:

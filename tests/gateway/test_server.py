@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -26,7 +27,7 @@ from taskwire_core.lifecycle import State
 from taskwire_core.task import Attempt, Payload, View
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
-from taskwire_gateway.rpc.statuses import status_of
+from taskwire_gateway.rpc.statuses import status_of, wire_message
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
@@ -241,3 +242,10 @@ async def test_unknown_status_details_are_stripped(contracts: Contracts) -> None
     status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo")
     kept = TaskMessages(contracts, LiveWorkers(Nobody())).known_status(status).details
     assert [detail.type_url for detail in kept] == ["type.googleapis.com/google.rpc.ErrorInfo"]
+
+
+@pytest.mark.parametrize("text", ["a" * 5_000, "ü" * 5_000, "日" * 5_000])
+def test_a_message_fits_into_a_header_however_it_is_spelled(text: str) -> None:
+    message = wire_message(text)
+    assert message.endswith("…")
+    assert len(quote(message)) < 1_300

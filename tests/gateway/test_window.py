@@ -57,6 +57,11 @@ def test_idle_queues_are_forgotten() -> None:
 class Marks:
     def __init__(self) -> None:
         self.marked: list[Dispatch] = []
+        self.released = 0
+
+    async def release_unpublished(self) -> int:
+        self.released += 1
+        return 1
 
     async def mark_dispatched(self, dispatches: Sequence[Dispatch]) -> None:
         self.marked.extend(dispatches)
@@ -134,4 +139,12 @@ async def test_a_full_window_leaves_tasks_to_the_backlog() -> None:
 async def test_a_type_without_a_worker_is_left_to_the_backlog() -> None:
     dispatcher = await started(Broker(), Marks())
     assert not dispatcher.takes("acme.v1.Other/Thing", QUEUE)
+    await dispatcher.close()
+
+
+async def test_a_submission_that_nobody_is_sure_of_is_left_to_the_backlog() -> None:
+    dispatcher = await started(Broker(), marks := Marks())
+    dispatcher.unsure()
+    await eventually_async(lambda: marks.released == 1)
+    assert dispatcher.spilled.is_set()
     await dispatcher.close()

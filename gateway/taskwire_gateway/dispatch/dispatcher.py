@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MARK_PAUSE_S = 0.25
 RETRY_PAUSE_S = 1.0
+UNSURE_S = 1.0
+UNSURE_BUSY_S = 5.0
 
 
 class Dispatcher:
@@ -50,6 +52,7 @@ class Dispatcher:
         self._retry: asyncio.TimerHandle | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self._measured_at = monotonic()
+        self._unsure_since: float | None = None
         self.spilled = asyncio.Event()
 
     def start(self, broker: Broker) -> None:
@@ -87,6 +90,13 @@ class Dispatcher:
             return True
         self.spilled.set()
         return False
+
+    def unsure(self) -> None:
+        """A submission may have been recorded for us to publish, and nobody knows: its caller
+        went away, or the store did, in the middle of the commit."""
+        if self._unsure_since is None:
+            self._unsure_since = self._monotonic()
+            self._active.set()
 
     def room(self, queue: str) -> int:
         """How many more of the queue's backlog may be dispatched now."""
@@ -160,6 +170,7 @@ class Dispatcher:
             try:
                 await self._mark()
                 await self._measure()
+                await self._make_sure()
             except StoreUnavailable:
                 await asyncio.sleep(RETRY_PAUSE_S)
             except Exception:
@@ -167,7 +178,11 @@ class Dispatcher:
                 await asyncio.sleep(RETRY_PAUSE_S)
 
     def _busy(self) -> bool:
-        return bool(self._to_mark or self._unconfirmed or self._windows.any())
+        unsure = self._unsure_since is not None
+        return unsure or self._publishing() or self._windows.any()
+
+    def _publishing(self) -> bool:
+        return bool(self._outbox or self._unconfirmed or self._refused or self._to_mark)
 
     async def _mark(self) -> None:
         if not self._to_mark:
@@ -178,6 +193,21 @@ class Dispatcher:
         except BaseException:
             self._to_mark = marking + self._to_mark
             raise
+
+    async def _make_sure(self) -> None:
+        """Leave rows that nobody here remembers to the backlog, the others once too often.
+
+        A second message for a task is harmless, since a claim is won once; a row that this
+        gateway owns and has forgotten would wait for ever.
+        """
+        if self._unsure_since is None:
+            return
+        waited_s = self._monotonic() - self._unsure_since
+        if waited_s < (UNSURE_BUSY_S if self._publishing() else UNSURE_S):
+            return
+        self._unsure_since = None
+        if await self._marks.release_unpublished():
+            self.spilled.set()
 
     async def _measure(self) -> None:
         outstanding = Counter(await self._marks.dispatched())

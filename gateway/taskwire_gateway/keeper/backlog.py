@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch
 from taskwire_gateway.keeper.ports import CHUNK, BacklogRows
 from taskwire_gateway.workers_alive import LiveWorkers
@@ -24,6 +25,9 @@ class BacklogDispatch(Protocol):
 
     def room(self, queue: str) -> int:
         """How many more tasks of the queue may be dispatched."""
+
+    def unsure(self) -> None:
+        """Rows may have become ours, and nobody knows."""
 
     def dispatch_backlog(self, dispatches: Sequence[Dispatch]) -> None:
         """Publish these."""
@@ -56,9 +60,16 @@ class Backlog:
     async def _fill(self, queue: str, types: Sequence[str]) -> int:
         total = 0
         while types and (limit := min(self._dispatcher.room(queue), CHUNK)):
-            found = await self._rows.take(queue, types, limit)
+            found = await self._take(queue, types, limit)
             self._dispatcher.dispatch_backlog(found)
             total += len(found)
             if len(found) < limit:
                 break
         return total
+
+    async def _take(self, queue: str, types: Sequence[str], limit: int) -> list[Dispatch]:
+        try:
+            return await self._rows.take(queue, types, limit)
+        except (asyncio.CancelledError, StoreUnavailable):
+            self._dispatcher.unsure()
+            raise

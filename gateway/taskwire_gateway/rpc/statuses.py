@@ -17,10 +17,10 @@ from taskwire_core.errors import NotFound, RequestError, StoreUnavailable, Unava
 from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure
 
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_DETAILS_BYTES = 4_000
+MAX_DETAILS_BYTES = 3_000
 """Statuses travel in headers, of which clients accept 8 KiB: more violations are only counted."""
 
-MAX_MESSAGE = 1_000
+MAX_MESSAGE_BYTES = 1_200
 
 
 def status_of(error: RequestError) -> status_pb2.Status:
@@ -49,7 +49,7 @@ def error_info(
 
 def status(code: Code, message: str, details: Iterable[Message]) -> status_pb2.Status:
     """A status with its details packed."""
-    found = status_pb2.Status(code=int(code), message=message)
+    found = status_pb2.Status(code=int(code), message=wire_message(message))
     for detail in details:
         packed = Any()
         packed.Pack(detail)
@@ -94,8 +94,15 @@ def failure_status(failure: Failure) -> status_pb2.Status:
 
 
 def wire_message(message: str) -> str:
-    """`message`, short enough for a header that spells some characters with three."""
-    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
+    """`message`, cut to what a header has room for, where most bytes are spelled with three."""
+    if len(message) * 3 * 4 <= MAX_MESSAGE_BYTES:
+        return message
+    room = MAX_MESSAGE_BYTES
+    for position, character in enumerate(message):
+        room -= sum(1 if 0x20 <= byte < 0x7F else 3 for byte in character.encode())
+        if room < 0:
+            return message[:position] + "…"
+    return message
 
 
 def _bad_request(error: RequestError) -> error_details_pb2.BadRequest:

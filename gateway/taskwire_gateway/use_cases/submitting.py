@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
 from taskwire.v1 import task_service_pb2
-from taskwire_core.errors import Conflict, FieldViolation, InvalidRequest, RequestError, Unready
+from taskwire_core.errors import (
+    Conflict,
+    FieldViolation,
+    InvalidRequest,
+    RequestError,
+    StoreUnavailable,
+    Unready,
+)
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.task import NewTask, Task
@@ -45,6 +53,9 @@ class Dispatching(Protocol):
 
     def dispatch(self, tasks: Sequence[Task]) -> None:
         """Publish these once the answer is on its way."""
+
+    def unsure(self) -> None:
+        """A submission may have been recorded, and nobody knows."""
 
 
 class Submitting:
@@ -212,6 +223,9 @@ class Submitting:
         except RequestIdsReused as reused:
             items = {p: _reused(new[p].request_id or "", prefixes[p]) for p in reused.positions}
             raise _ReusedError(items) from None
+        except (asyncio.CancelledError, StoreUnavailable):
+            self._dispatcher.unsure()
+            raise
         self._dispatcher.dispatch(_to_publish(planned, recorded))
         return [
             Accepted(found.task, Disposition.CREATED if found.created else Disposition.EXISTING)
