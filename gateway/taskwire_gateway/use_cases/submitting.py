@@ -18,11 +18,11 @@ from taskwire_core.errors import (
     Unready,
 )
 from taskwire_core.lifecycle import State
-from taskwire_core.options import TaskOptions
 from taskwire_core.task import NewTask, Task
 from taskwire_gateway.limits import Limits
 from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader, TaskWriter
 from taskwire_gateway.preparation import Preparation, merged
+from taskwire_gateway.use_cases.imagining import imagined
 from taskwire_gateway.validation import join
 from taskwire_gateway.workers_alive import LiveWorkers
 
@@ -107,7 +107,7 @@ class Submitting:
                 raise
             return existing
         if request.validate_only:
-            return Accepted(_imagined(new), Disposition.VALIDATED)
+            return Accepted(imagined(new), Disposition.VALIDATED)
         if task_id is not None:
             new = replace(new, id=task_id)
         return (await self._record([new], [""]))[0]
@@ -153,7 +153,7 @@ class Submitting:
             try:
                 new = self._preparation.checked(request, owner=owner, prefix=prefix)
                 await self._require_worker(request, new)
-                imagined = Accepted(_imagined(new), Disposition.VALIDATED)
+                imagined = Accepted(imagined(new), Disposition.VALIDATED)
                 answers.append(imagined if request.validate_only else new)
             except RequestError as error:
                 try:
@@ -294,28 +294,3 @@ def _to_publish(planned: Sequence[Planned], recorded: Sequence[Recorded]) -> lis
 
 def _unanswered(new: NewTask) -> RequestError:
     raise AssertionError(f"the task {new.id.hex()} has no answer")
-
-
-def _imagined(new: NewTask) -> Task:
-    """The task that would have been recorded."""
-    options: TaskOptions = new.options
-    waits = new.schedule_time_us > new.create_time_us
-    return Task(
-        id=b"",
-        type=new.type,
-        owner=new.owner,
-        state=State.SCHEDULED if waits else State.QUEUED,
-        version=0,
-        attempt=0,
-        handed_back=0,
-        crashes=0,
-        solo=False,
-        dispatch=0,
-        dispatched=False,
-        options=options,
-        create_time_us=new.create_time_us,
-        schedule_time_us=new.schedule_time_us,
-        not_before_us=new.schedule_time_us,
-        update_time_us=new.create_time_us,
-        labels=new.labels,
-    )
