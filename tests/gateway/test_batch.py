@@ -84,3 +84,10 @@ async def test_one_batch_may_name_a_request_id_twice(running: Running) -> None:
     results = (await running.tasks.BatchSubmitTasks(batch)).results
     assert results[0].ok.task.id == results[1].ok.task.id
     assert results[1].ok.disposition == pb.SubmitTaskResponse.DISPOSITION_EXISTING
+
+
+async def test_a_batch_may_only_be_validated(running: Running) -> None:
+    batch = pb.BatchSubmitTasksRequest(requests=[running.request(validate_only=True)] * 2)
+    results = (await running.tasks.BatchSubmitTasks(batch)).results
+    validated = pb.SubmitTaskResponse.DISPOSITION_VALIDATED
+    assert [(r.ok.task.id, r.ok.disposition) for r in results] == [("", validated)] * 2

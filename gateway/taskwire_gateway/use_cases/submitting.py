@@ -153,8 +153,8 @@ class Submitting:
             try:
                 new = self._preparation.checked(request, owner=owner, prefix=prefix)
                 await self._require_worker(request, new)
-                imagined = Accepted(imagined(new), Disposition.VALIDATED)
-                answers.append(imagined if request.validate_only else new)
+                validated = Accepted(imagined(new), Disposition.VALIDATED)
+                answers.append(validated if request.validate_only else new)
             except RequestError as error:
                 try:
                     existing = await self._existing(request, owner=owner, prefix=prefix)
