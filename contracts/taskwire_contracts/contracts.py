@@ -57,9 +57,11 @@ class Contracts:
 
     def near(self, name: str) -> list[str]:
         """Up to three task types whose names resemble `name`, the nearest first."""
-        methods = {known.rpartition("/")[2].lower(): known for known in self.types}
-        method = name.rpartition("/")[2].lower()
-        alike = [methods[near] for near in get_close_matches(method, methods, n=3, cutoff=0.75)]
+        methods: dict[str, list[str]] = {}
+        for known in self.types:
+            methods.setdefault(_method(known), []).append(known)
+        names = get_close_matches(_method(name), methods, n=3, cutoff=0.75)
+        alike = [known for found in names for known in methods[found]]
         close = get_close_matches(name, self.types, n=3, cutoff=0.9)
         return list(dict.fromkeys([*alike, *close]))[:3]
 
@@ -75,3 +77,7 @@ class Contracts:
             return None
         self._classes[full_name] = found
         return found
+
+
+def _method(name: str) -> str:
+    return name.rpartition("/")[2].lower()

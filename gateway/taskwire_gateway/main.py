@@ -139,6 +139,8 @@ async def serve_until_stopped(
         await asyncio.wait({drain})
     hurried.cancel()
     await asyncio.wait({hurried})
+    if not drain.cancelled():
+        drain.result()
 
 
 async def _drain(
