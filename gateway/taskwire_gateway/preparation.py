@@ -211,9 +211,15 @@ def _refusal(complaints: list[Complaint]) -> InvalidRequest:
 def refusal(reason: str, violations: list[FieldViolation]) -> InvalidRequest:
     """INVALID_ARGUMENT with its fixed sentence and the first thing that is wrong."""
     first = violations[0]
-    named = f" {first.field}: {first.description}." if first.field else f" {first.description}."
+    named = f" {first.field}: {first.description}." if first.field else _whole(first.description)
     more = f" And {len(violations) - 1} more." if len(violations) > 1 else ""
     return InvalidRequest(reason, _SENTENCES[reason] + named + more, violations=violations)
+
+
+def _whole(description: str) -> str:
+    """The description of something without a path: the message as a whole."""
+    text = f"It {description}" if description.startswith(("is ", "has ")) else description
+    return f" {text[:1].upper()}{text[1:]}."
 
 
 def merged(errors: list[RequestError]) -> RequestError:

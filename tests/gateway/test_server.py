@@ -66,6 +66,7 @@ async def test_reflection_lists_every_service(running: Running, version: str) ->
     ("symbol", "file"),
     [
         ("acme.v1.Images", "acme/v1/images.proto"),
+        ("acme.v1.Images.Shrink", "acme/v1/images.proto"),
         ("google.rpc.ErrorInfo", "google/rpc/error_details.proto"),
         ("taskwire.v1.TaskService", "taskwire/v1/task_service.proto"),
         ("grpc.reflection.v1.ServerReflection", "grpc/reflection/v1/reflection.proto"),

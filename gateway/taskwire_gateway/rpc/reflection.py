@@ -58,8 +58,7 @@ class Reflection:
                 case "file_by_filename":
                     return self._files(self._pool.FindFileByName(request.file_by_filename))
                 case "file_containing_symbol":
-                    symbol = request.file_containing_symbol
-                    return self._files(self._pool.FindFileContainingSymbol(symbol))
+                    return self._files(self._file_of_symbol(request.file_containing_symbol))
                 case "file_containing_extension":
                     return self._files(self._file_of_extension(request.file_containing_extension))
                 case "all_extension_numbers_of_type":
@@ -88,6 +87,13 @@ class Reflection:
             file.CopyToProto(proto)
             self._serialized[file.name] = proto.SerializeToString()
         return self._serialized[file.name]
+
+    def _file_of_symbol(self, symbol: str) -> FileDescriptor:
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            # Python's pool does not count methods among its symbols, as the other ones do.
+            return self._pool.FindMethodByName(symbol).containing_service.file
 
     def _file_of_extension(self, wanted: pb.ExtensionRequest) -> FileDescriptor:
         extended = self._pool.FindMessageTypeByName(wanted.containing_type)

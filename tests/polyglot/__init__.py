@@ -1,0 +1,1 @@
+"""Callers that are not Python: the real grpcurl, and an ordinary stub in Node."""
