@@ -50,9 +50,7 @@ def descriptor_sets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...
     return CONTRACTS / "taskwire.binpb", CONTRACTS / "examples.binpb", details
 
 
-def _collect(
-    file: FileDescriptor, files: dict[str, descriptor_pb2.FileDescriptorProto]
-) -> None:
+def _collect(file: FileDescriptor, files: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
     for dependency in file.dependencies:
         _collect(dependency, files)
     files[file.name] = descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb)

@@ -52,18 +52,17 @@ class Grpcurl:
     program: str
     address: str
 
-    def __call__(self, *arguments: str, headers: Mapping[str, str] | None = None) -> Curled:
-        """`grpcurl -plaintext ADDRESS` with what follows the address, errors as JSON."""
-        sent = [part for key, value in (headers or {}).items() for part in ("-H", f"{key}: {value}")]
-        command = [self.program, "-plaintext", "-format-error", *sent, self.address, *arguments]
-        return self._run(command)
+    def __call__(self, *arguments: str) -> Curled:
+        """What follows the address on the command line: `list`, or `describe` and a symbol."""
+        return self._run([self.program, "-plaintext", self.address, *arguments])
 
     def call(
         self, method: str, request: object, headers: Mapping[str, str] | None = None
     ) -> Curled:
         """A call of `method` ("package.Service/Method") with a request given as JSON."""
-        sent = [part for key, value in (headers or {}).items() for part in ("-H", f"{key}: {value}")]
-        head = [self.program, "-plaintext", "-format-error", *sent]
+        sent = [f"{key}: {value}" for key, value in (headers or {}).items()]
+        flags = [part for header in sent for part in ("-H", header)]
+        head = [self.program, "-plaintext", "-format-error", *flags]
         return self._run([*head, "-d", json.dumps(request), self.address, method])
 
     def _run(self, command: Sequence[str]) -> Curled:

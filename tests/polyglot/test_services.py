@@ -20,7 +20,9 @@ WORK = "journal.v1.JournalTasks/Work"
 
 @pytest.fixture(scope="module")
 def services(rabbit: RabbitServer, redis_server: RedisServer) -> Iterator[Stack]:
-    with stack(rabbitmq_url=rabbit.url, redis_url=redis_server.url) as made:
+    # A short lease, so that a lost worker is missed soon.
+    urls = {"rabbitmq_url": rabbit.url, "redis_url": redis_server.url}
+    with stack(**urls, lease_ttl="6s") as made:
         yield made
 
 

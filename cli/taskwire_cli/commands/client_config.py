@@ -26,5 +26,9 @@ def client_config(services: tuple[str, ...]) -> None:
           ("grpc.service_config", Path("taskwire.json").read_text()),
           # Requests above 256 KiB are repeated only with a larger buffer:
           ("grpc.per_rpc_retry_buffer_size", 16 << 20)])
+    \b
+    In Node, where grpc-js waits for a server only if the call itself says so:
+      new Client(address, credentials, {"grpc.service_config": config})
+      new grpc.Metadata({waitForReady: true})
     """
     print(service_config(*services))

@@ -3,7 +3,8 @@
 // Standard input says which: {address, sets: [descriptor set files], config: service config,
 // service, method, request, metadata: {key: value}, timeoutMs}. An `input` of the request that is
 // written as {"@type": message name, ...fields} becomes an Any. What is printed is {messages, error,
-// metadata, trailers}; every Any in it that the sets know is unpacked.
+// metadata, trailers}; every Any in it that the sets know is unpacked. protobufjs takes names from
+// descriptor sets as they are, and shows a map as a list of its entries.
 
 'use strict';
 
@@ -27,8 +28,8 @@ function packed({ '@type': name, ...fields }) {
 function unpacked(value) {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(unpacked);
-  if (typeof value.typeUrl === 'string') {
-    const name = value.typeUrl.split('/').pop();
+  if (typeof value.type_url === 'string') {
+    const name = value.type_url.split('/').pop();
     if (!known[name]) return value;
     const data = Buffer.from(value.value || '', 'base64');
     return { '@type': name, ...unpacked(known[name].deserialize(data)) };
