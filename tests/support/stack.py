@@ -49,6 +49,13 @@ def journal_contract() -> tuple[Path, Path]:
     return folder / "contracts.binpb", folder / "python"
 
 
+def journal_entries(journal: Path, key: str | None = None) -> list[Entry]:
+    """The lines of a journal, oldest first; only those of `key` when it is given."""
+    lines = [line.split() for line in journal.read_text().splitlines()]
+    found = [Entry(w, k, t, int(a), int(p)) for w, k, t, a, p in lines]
+    return [entry for entry in found if key is None or entry.key == key]
+
+
 class Stack:
     """Starts, kills and restarts one gateway and one worker; `close` ends all."""
 
@@ -119,9 +126,7 @@ class Stack:
 
     def entries(self, key: str | None = None) -> list[Entry]:
         """The journal, oldest first; only the lines of `key` when it is given."""
-        lines = [line.split() for line in self.journal.read_text().splitlines()]
-        found = [Entry(w, k, t, int(a), int(p)) for w, k, t, a, p in lines]
-        return [entry for entry in found if key is None or entry.key == key]
+        return journal_entries(self.journal, key)
 
     def wait_for(self, what: str, key: str, *, within: float = 30) -> Entry:
         """The first line `what` of `key`, once it is there."""
