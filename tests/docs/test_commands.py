@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, Block, blocks, commands, name_of
+from tests.docs.pages import PAGES, README, ROOT, Block, blocks, commands, name_of
 from tests.docs.session import Session, matches
 from tests.support.embedded import EmbeddedServer
 from tests.support.servers import RabbitServer, RedisServer
@@ -74,7 +74,9 @@ def test_what_a_page_says_of_the_services_is_what_happens(
     with reader(
         tmp_path, "127.0.0.1:50051", rabbit=rabbit.url, redis=redis_server.url
     ) as session:
-        for block in blocks(page):
+        # The page goes on in the folder that the README has made.
+        files = [block for block in blocks(README) if block.file]
+        for block in [*files, *blocks(page)]:
             if "services" in block.words or block.file:
                 session.follow(block)
 
