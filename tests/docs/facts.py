@@ -33,7 +33,7 @@ def _help(field: Field[Any]) -> str:  # a field of any type
 def _default(field: Field[Any]) -> str:  # as above
     value = field.default
     if value is MISSING or value in ("", ()):
-        return "–"
+        return "none"
     if isinstance(value, timedelta):
         return f"`{value.total_seconds():g}s`"
     return f"`{value}`"

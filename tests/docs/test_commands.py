@@ -71,9 +71,7 @@ def test_what_a_page_says_of_other_languages_is_what_happens(
 def test_what_a_page_says_of_the_services_is_what_happens(
     page: Path, rabbit: RabbitServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    with reader(
-        tmp_path, "127.0.0.1:50051", rabbit=rabbit.url, redis=redis_server.url
-    ) as session:
+    with reader(tmp_path, "127.0.0.1:50051", rabbit=rabbit.url, redis=redis_server.url) as session:
         # The page goes on in the folder that the README has made.
         files = [block for block in blocks(README) if block.file]
         for block in [*files, *blocks(page)]:
