@@ -87,6 +87,16 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection for reading whose statements all see the same state.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        with self.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A write transaction, committed at the end of the block and rolled back on an error.
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Task, View
 from taskwire_db.clock import Clock, HostClock
-from taskwire_db.database import Database, translated
+from taskwire_db.database import Database
 from taskwire_db.group import AnyRow
 from taskwire_db.models import (
     gateways,
@@ -78,7 +78,7 @@ class Reader:
         owner: str | None = None,
     ) -> dict[bytes, Task]:
         """The tasks among `ids` that exist and are `owner`'s (None: anybody's), by id."""
-        with self._database.connect() as connection:
+        with self._database.snapshot() as connection:
             found = tasks_by_id(self._database, connection, ids, view)
         if owner is None:
             return found
@@ -187,5 +187,5 @@ class Reader:
         }
 
     def _all(self, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
-        with self._database.connect() as connection, translated():
+        with self._database.snapshot() as connection:
             return connection.execute(statement).all()
