@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +15,7 @@ from pathlib import Path
 from tests.docs.pages import ROOT, Block, Command, commands
 from tests.support.embedded import environment
 from tests.support.eventually import eventually
-from tests.support.processes import alive, free_ports, kill_group, spawn, stop_group
+from tests.support.processes import alive, free_ports, spawn, stop_group
 
 _DOCUMENTED_ADDRESS = "127.0.0.1:50051"
 _SECOND_ADDRESS = "127.0.0.1:50052"
@@ -70,7 +73,9 @@ class Session:
         for pipe in (self._shell.stdin, self._shell.stdout):
             assert pipe is not None
             pipe.close()
-        self._shell.kill()
+        # With everything that the shell has started: a test that failed may leave a command.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._shell.pid, signal.SIGKILL)
         self._shell.wait(10)
 
     def _here(self, text: str) -> str:
@@ -121,12 +126,11 @@ class Session:
         expected = self._here("\n".join(command.output))
 
         def ready() -> bool:
-            if matches(expected, log.read_text()):
-                return True
+            printed = log.read_text()
             if not alive(server):
-                kill_group(server)
-                raise RuntimeError(f"$ {command.text}\nended:\n{log.read_text()}")
-            return False
+                raise RuntimeError(f"$ {command.text}\nended:\n{printed}")
+            assert matches(expected, printed), printed
+            return True
 
         eventually(ready, within=30, what=f"{command.text} prints {expected}")
 

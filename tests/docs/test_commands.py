@@ -12,6 +12,7 @@ import pytest
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, commands, name_of
 from tests.docs.session import Session, matches
 from tests.support.embedded import EmbeddedServer
+from tests.support.processes import free_ports
 from tests.support.servers import RabbitServer, RedisServer
 
 _LANES = frozenset({"polyglot", "services"})
@@ -71,7 +72,8 @@ def test_what_a_page_says_of_other_languages_is_what_happens(
 def test_what_a_page_says_of_the_services_is_what_happens(
     page: Path, rabbit: RabbitServer, redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    with reader(tmp_path, "127.0.0.1:50051", rabbit=rabbit.url, redis=redis_server.url) as session:
+    address = f"127.0.0.1:{free_ports(1)[0]}"
+    with reader(tmp_path, address, rabbit=rabbit.url, redis=redis_server.url) as session:
         # The page goes on in the folder that the README has made.
         files = [block for block in blocks(README) if block.file]
         for block in [*files, *blocks(page)]:
