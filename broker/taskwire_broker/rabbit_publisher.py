@@ -227,13 +227,16 @@ class RabbitPublisher:
     # -- connection ---------------------------------------------------------------------------
 
     async def _stay_connected(self) -> None:
-        pauses = reconnect_pauses()
+        pauses, told = reconnect_pauses(), False
         for parameters in cycle(self._parameters):
             link = PublisherLink(self, parameters)
             try:
                 if await link.opened():
-                    pauses = reconnect_pauses()
+                    pauses, told = reconnect_pauses(), False
                     await self._use(link)
+                elif not told:
+                    log.warning("RabbitMQ cannot be reached for publishing; trying again")
+                    told = True
             finally:
                 self._link = None
                 self._refuse_everything()

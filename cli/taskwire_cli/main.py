@@ -98,7 +98,8 @@ def run(arguments: list[str]) -> int:
         refused = stop_for(error, "its address")
         return _end(str(refused), refused.code)
     except StoreUnavailable as error:
-        return _end(f"the database does not answer: {error}", Exit.USAGE)
+        advice = "check TASKWIRE_DATABASE_URL and that the server runs"
+        return _end(f"the database does not answer: {error}; {advice}", Exit.USAGE)
     except BrokenPipeError:
         # The reader, such as `head`, has enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,6 +17,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 # These tell at INFO what every connection does, which is ours to tell.
 _TALKATIVE = ("alembic", "dramatiq", "pika", "asyncio", "PIL")
+# A failed connection is one line of ours; it is eight errors and a traceback of pika's.
+_SILENT = ("pika.adapters",)
 
 
 class LineFormatter(logging.Formatter):
@@ -44,6 +46,8 @@ def log_to_stderr(level: str) -> None:
     if level != "DEBUG":
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
+        for name in _SILENT:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _value(value: object) -> str:

@@ -22,9 +22,12 @@ def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the schema to `revision`, and name a new database.
 
     Raises:
-        ConfigurationError: there is no such revision.
+        ConfigurationError: there is no such revision, or the database is of a newer taskwire.
         StoreUnavailable: the database does not answer.
     """
+    found = current(database)
+    if found is not None and not _is_known(found):
+        raise _other_revision(found)
     with _alembic(database) as config:
         command.upgrade(config, revision)
     if revision == "head":
@@ -99,13 +102,20 @@ def check(database: Database) -> None:
         raise ConfigurationError(
             "the database has no taskwire tables yet; run: taskwire db upgrade"
         )
-    known = {script.revision for script in _scripts().walk_revisions()}
+    raise _other_revision(found)
+
+
+def _is_known(revision: str) -> bool:
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def _other_revision(found: str) -> ConfigurationError:
     advice = (
         "run: taskwire db upgrade"
-        if found in known
+        if _is_known(found)
         else "it was written by a newer taskwire: upgrade this program, or restore a backup"
     )
-    raise ConfigurationError(
+    return ConfigurationError(
         f"the database is at revision {found}, this taskwire needs {head()}; {advice}"
     )
 

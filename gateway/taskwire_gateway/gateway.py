@@ -197,6 +197,10 @@ class Gateway:
         with suppress(StoreUnavailable):
             await self._store.retire()
 
+    async def abandon(self) -> None:
+        """End the calls in progress now, when nobody waits for a drain any more."""
+        await self._server.stop(0)
+
     def _handlers(self, around: Surroundings) -> Handlers:
         limits, rules = self._tuning.limits, Rules()
         tasks = GroupReader(around.store)

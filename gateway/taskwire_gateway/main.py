@@ -137,6 +137,7 @@ async def serve_until_stopped(
         log.warning("stopping now, as a second signal asks")
         drain.cancel()
         await asyncio.wait({drain})
+        await gateway.abandon()
     hurried.cancel()
     await asyncio.wait({hurried})
     if not drain.cancelled():

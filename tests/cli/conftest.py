@@ -63,3 +63,24 @@ def taskwire(bare: Taskwire, embedded: EmbeddedServer, monkeypatch: pytest.Monke
     """Runs `taskwire` beside the shared server."""
     monkeypatch.setenv("TASKWIRE_LISTEN", embedded.address)
     return bare
+
+
+Refusal = Callable[..., str]
+
+
+@pytest.fixture
+def refusal(bare: Taskwire, monkeypatch: pytest.MonkeyPatch) -> Refusal:
+    """The one line with which a command refuses to start with these settings."""
+    for module in ("dev", "services"):
+        # It would take pytest's own handlers away.
+        monkeypatch.setattr(f"taskwire_cli.commands.{module}.log_to_stderr", lambda level: None)
+
+    def refused(command: str = "dev", **settings: str) -> str:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"TASKWIRE_{name.upper()}", value)
+        answer = bare(command)
+        assert answer.code == 2
+        assert answer.out == ""
+        return answer.line
+
+    return refused

@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,33 +15,12 @@ from taskwire.client import Client, ended
 from taskwire_cli.beside_services import completed
 from taskwire_cli.database import claimed
 from taskwire_core.settings import Settings
-from tests.cli.conftest import FLAKY, SLEEP, Taskwire
+from tests.cli.conftest import FLAKY, SLEEP, Refusal, Taskwire
 from tests.support.embedded import EmbeddedServer, environment, run_command
 
 needs_buf = pytest.mark.skipif(
     not (Path(sys.executable).parent / "buf").exists(), reason="buf is not installed here"
 )
-
-
-Refusal = Callable[..., str]
-
-
-@pytest.fixture
-def refusal(bare: Taskwire, monkeypatch: pytest.MonkeyPatch) -> Refusal:
-    """The one line with which a command refuses to start with these settings."""
-    for module in ("dev", "services"):
-        # It would take pytest's own handlers away.
-        monkeypatch.setattr(f"taskwire_cli.commands.{module}.log_to_stderr", lambda level: None)
-
-    def refused(command: str = "dev", **settings: str) -> str:
-        for name, value in settings.items():
-            monkeypatch.setenv(f"TASKWIRE_{name.upper()}", value)
-        answer = bare(command)
-        assert answer.code == 2
-        assert answer.out == ""
-        return answer.line
-
-    return refused
 
 
 @needs_buf

@@ -56,7 +56,15 @@ def run(settings: Settings) -> int:
 
 
 def _replay(settings: Settings, writer: Writer) -> None:
-    Spool(settings.data_dir / "spool").replay(lambda kept: settle_spooled(writer, kept))
+    spool = Spool(settings.data_dir / "spool")
+    try:
+        spool.prepare()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data folder {settings.data_dir} cannot be used: {error.strerror};"
+            " set TASKWIRE_DATA_DIR"
+        ) from error
+    spool.replay(lambda kept: settle_spooled(writer, kept))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ compare-and-set decides.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -21,10 +22,20 @@ _SUFFIX = ".settlements"
 
 
 class Spool:
-    """The spool folder; it is made when it is first written to."""
+    """The spool folder; it is made when it is first written to, if not before."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def prepare(self) -> None:
+        """Makes the folder, so that a wrong one is known at the start and not in need.
+
+        Raises:
+            OSError: It cannot be made, or not be written to.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self._folder))
 
     def write(self, name: str, settlements: Sequence[Settlement]) -> None:
         """Keeps `settlements` under `name`; when it returns they survive a power loss.

@@ -89,13 +89,15 @@ class Supervisor:
 
     def _obey_signals(self, now: float) -> None:
         if self._signals and not self._draining:
+            _LOG.info(
+                "worker draining", extra={"grace_s": self._settings.drain_grace.total_seconds()}
+            )
             self._drain(now, grace_s=self._settings.drain_grace.total_seconds())
         if self._signals > 1 or now > self._kill_at:
             for post in self._posts:
                 post.kill()
 
     def _drain(self, now: float, *, grace_s: float) -> None:
-        _LOG.info("worker draining", extra={"grace_s": grace_s})
         self._draining = True
         self._kill_at = now + grace_s + _DRAIN_SLACK_S
         for post in self._posts:
