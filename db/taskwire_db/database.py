@@ -9,10 +9,7 @@ several writers, so nothing checkpoints by itself there: the keeper does, with T
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +27,7 @@ from taskwire_db import codec
 from taskwire_db.clock import Clock, HostClock
 from taskwire_db.group import RowInsert, insert_for
 from taskwire_db.models import deployment, option_sets, task_counters
+from taskwire_db.turnstile import Turnstile
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,8 +56,11 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock: Clock = clock or HostClock()
         self.options: dict[int, TaskOptions] = {}
+        """Option sets by id. An id names its content, so that none of them is ever wrong."""
+        self.stored_options: set[int] = set()
+        """The ids of those that are known to be committed."""
         self.engine = self._engine(writable)
-        self._turnstile = _Turnstile(self.url.database) if self.is_sqlite else None
+        self._turnstile = Turnstile(self.url.database) if self.is_sqlite else None
         self._deployment_id: bytes | None = None
 
     @property
@@ -107,6 +108,7 @@ class Database:
             transaction = Transaction(self, connection)
             yield transaction
             transaction.finish()
+        self.stored_options |= transaction.new_options
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
         """One item of a group operation, in a transaction of its own.
@@ -167,6 +169,7 @@ class Transaction:
         self.now_us = self.clock.now_us()
         self.lease_us = self.clock.lease_us()
         self.changed: list[Task] = []
+        self.new_options: set[int] = set()
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
 
     def moved(self, task: Task, source: State | None) -> None:
@@ -179,8 +182,9 @@ class Transaction:
     def options_id(self, options: TaskOptions) -> int:
         """The id of an option set, which is stored when it is new."""
         key, body = codec.encode_options(options)
-        if key not in self.database.options:
+        if key not in self.database.stored_options and key not in self.new_options:
             _insert_options.run(self.connection, [(key, body)])
+            self.new_options.add(key)
             self.database.options[key] = options
         return key
 
@@ -198,50 +202,6 @@ def _add(insert: Any) -> Any:  # a dialect's Insert
 
 
 _add_counts = RowInsert(task_counters, conflict=_add)
-
-
-class _Turnstile:
-    """Two file locks that make writers of all processes take turns in the order they came.
-
-    A writer waits at the gate while holding the queue's place, so that the one in front is
-    always the next. Blocking locks end with their process, so a crash frees them.
-    """
-
-    def __init__(self, database: str | None) -> None:
-        self._lock = threading.Lock()
-        self._paths = None
-        if database and database != ":memory:":
-            self._paths = (f"{database}-gate", f"{database}-queue")
-        self._files: tuple[int, int] | None = None
-        self._pid = 0
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold the turn for the block."""
-        with self._lock:
-            if self._paths is None:
-                yield
-                return
-            gate, queue = self._open(self._paths)
-            fcntl.flock(queue, fcntl.LOCK_EX)
-            try:
-                fcntl.flock(gate, fcntl.LOCK_EX)
-            finally:
-                fcntl.flock(queue, fcntl.LOCK_UN)
-            try:
-                yield
-            finally:
-                fcntl.flock(gate, fcntl.LOCK_UN)
-
-    def _open(self, paths: tuple[str, str]) -> tuple[int, int]:
-        # A forked child would share the parent's locks: it opens files of its own.
-        if self._files is None or self._pid != os.getpid():
-            try:
-                gate, queue = (os.open(p, os.O_RDWR | os.O_CREAT, 0o600) for p in paths)
-            except OSError as error:
-                raise StoreUnavailable(f"cannot open the database's lock: {error}") from error
-            self._files, self._pid = (gate, queue), os.getpid()
-        return self._files
 
 
 @contextlib.contextmanager

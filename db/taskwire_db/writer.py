@@ -121,7 +121,7 @@ class Writer:
 
     def _commit(self, group: list[_Pending]) -> None:
         try:
-            self._transact(group)
+            changed = self._transact(group)
         except StoreUnavailable as error:
             for pending in group:
                 pending.error = error
@@ -132,11 +132,16 @@ class Writer:
                     self._commit([pending])
                 return
             group[0].error = error
+        else:
+            self._tell(changed)
         _resolve(group)
 
-    def _transact(self, group: list[_Pending]) -> None:
+    def _transact(self, group: list[_Pending]) -> Sequence[Task]:
+        """Commit the group; the tasks that it changed."""
         by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
         for pending in group:
+            # What an earlier try in a group said was rolled back with it.
+            pending.error = None
             by_operation[pending.operation].append(pending)
         with self._database.transaction() as transaction:
             for operation, some in by_operation.items():
@@ -146,8 +151,15 @@ class Writer:
                         pending.error = result
                     else:
                         pending.result = result
-        if transaction.changed:
-            self._announce(transaction.changed)
+        return transaction.changed
+
+    def _tell(self, changed: Sequence[Task]) -> None:
+        if not changed:
+            return
+        try:
+            self._announce(changed)
+        except Exception:  # The commit stands, and those who asked for it must hear so.
+            log.exception("changes were not announced")
 
 
 def _resolve(group: Sequence[_Pending]) -> None:

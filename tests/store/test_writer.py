@@ -18,7 +18,7 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
-from tests.store.steps import new_task, unit, worker
+from tests.store.steps import new_task, options, unit, worker
 
 
 @pytest.fixture
@@ -81,6 +81,58 @@ def test_a_bad_item_fails_alone(writer: Writer, reader: Reader) -> None:
     assert second.result(10).submitted[0].task.id == twin.id
     with pytest.raises(Exception, match="UNIQUE"):
         duplicate.result(10)
+    assert sum(reader.counts().values()) == 2
+
+
+def test_options_of_a_group_that_failed_are_stored_when_it_is_written_one_by_one(
+    writer: Writer, url: str
+) -> None:
+    good = new_task(opts=options(total_timeout=77))
+    twin = new_task(opts=options(total_timeout=78))
+    _, release = hold(writer)
+    first = writer.run(ops.submit, unit(good))
+    writer.run(ops.submit, unit(twin))
+    writer.run(ops.submit, unit(twin))
+    release.set()
+    assert first.result(10).submitted[0].created
+    elsewhere = Reader(url)
+    assert elsewhere.get([good.id])[good.id].options == good.options
+    elsewhere.close()
+
+
+def test_an_error_of_a_group_that_failed_is_forgotten_when_it_is_written_one_by_one(
+    writer: Writer,
+) -> None:
+    tries: list[int] = []
+
+    def refuse_the_first_time(tx: Transaction, items: Sequence[None]) -> list[BaseException | str]:
+        tries.append(len(items))
+        return [ValueError("not yet") if len(tries) == 1 else "done"]
+
+    def fail(tx: Transaction, items: Sequence[None]) -> list[None]:
+        raise RuntimeError("a defect")
+
+    _, release = hold(writer)
+    answered = writer.run(refuse_the_first_time, None)
+    failed = writer.run(fail, None)
+    release.set()
+    assert answered.result(10) == "done"
+    with pytest.raises(RuntimeError):
+        failed.result(10)
+
+
+def test_a_write_stands_although_nobody_could_be_told_of_it(
+    database: Database, reader: Reader
+) -> None:
+    def deaf(tasks: Sequence[Task]) -> None:
+        raise RuntimeError("nobody listens")
+
+    writer = Writer(database, announce=deaf)
+    _, release = hold(writer)
+    made = [writer.run(ops.submit, unit(new_task())) for _ in range(2)]
+    release.set()
+    assert all(each.result(10).submitted[0].created for each in made)
+    writer.close()
     assert sum(reader.counts().values()) == 2
 
 
