@@ -82,6 +82,17 @@ tests/polyglot/node/node_modules: tests/polyglot/node/package-lock.json
 	$(NPM_ENV) npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/polyglot/node
 	@touch $@
 
+.PHONY: bench-first
+bench-first: setup .cache/bench-venv/.requirements ## Measure taskwire beside FastAPI + Celery + SQLite; BENCH="--pairs 3" for less.
+	@.ci/install-servers
+	$(BIN)/python -m bench.first $(BENCH)
+
+# The other program has an environment of its own: its versions must not bend ours.
+.cache/bench-venv/.requirements: requirements/bench.txt
+	test -x .cache/bench-venv/bin/pip || $(PYTHON) -m venv .cache/bench-venv
+	.cache/bench-venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt
+	@touch $@
+
 .PHONY: lint
 lint: setup ## Check style, types, the arrows between the rooms and the contract.
 	$(BIN)/ruff check .
@@ -108,6 +119,7 @@ breaking: .venv/.requirements
 lock: .venv/.requirements ## Write requirements/*.txt anew from pyproject.toml; UPGRADE=--upgrade takes newer releases.
 	$(BIN)/uv pip compile pyproject.toml --output-file requirements/runtime.txt $(LOCK)
 	$(BIN)/uv pip compile pyproject.toml --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt $(LOCK)
+	$(BIN)/uv pip compile requirements/bench.in --output-file requirements/bench.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(UPGRADE)
 

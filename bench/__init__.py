@@ -1,0 +1,1 @@
+"""Measurements: taskwire beside other ways to run tasks, in alternation on one machine."""

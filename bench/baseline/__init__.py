@@ -1,0 +1,1 @@
+"""S1: what a team writes without taskwire, FastAPI and Celery over RabbitMQ, Redis and SQLite."""

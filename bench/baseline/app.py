@@ -1,0 +1,58 @@
+"""The FastAPI app: a row and a message per task, and the result to ask for.
+
+Started with `uvicorn bench.baseline.app:app`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from celery.result import AsyncResult
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from bench.baseline.tasks import Base, Job, Session, celery, echo, engine
+
+app = FastAPI()
+Base.metadata.create_all(engine)
+
+
+class New(BaseModel):
+    text: str
+
+
+class Batch(BaseModel):
+    tasks: list[New]
+
+
+def _job(new: New) -> Job:
+    return Job(id=str(uuid.uuid4()), text=new.text, status="queued", created=time.time())
+
+
+@app.post("/tasks", status_code=202)
+def submit(new: New) -> dict[str, str]:
+    job = _job(new)
+    job_id = job.id
+    with Session.begin() as session:
+        session.add(job)
+    echo.apply_async((job_id, new.text), task_id=job_id)
+    return {"id": job_id}
+
+
+@app.post("/tasks:batch", status_code=202)
+def submit_batch(batch: Batch) -> dict[str, list[str]]:
+    jobs = [_job(new) for new in batch.tasks]
+    sending = [(job.id, job.text) for job in jobs]
+    with Session.begin() as session:
+        session.add_all(jobs)
+    for job_id, text in sending:
+        echo.apply_async((job_id, text), task_id=job_id)
+    return {"ids": [job_id for job_id, _ in sending]}
+
+
+@app.get("/tasks/{job_id}")
+def get(job_id: str) -> dict[str, str | None]:
+    result = AsyncResult(job_id, app=celery)
+    state = result.state
+    return {"state": state, "result": result.result if state == "SUCCESS" else None}
