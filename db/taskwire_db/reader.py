@@ -127,12 +127,22 @@ class Reader:
         ]
 
     def dead_gateways(self) -> list[bytes]:
-        """The gateways whose lease has run out: their unpublished rows want a new publisher."""
+        """The gateways whose lease has run out: their unpublished rows want a new publisher.
+
+        Those that are forgotten and still own rows are among them: a gateway that was stopped
+        for longer than its lease may commit a last time under its old id.
+        """
         clock = self._database.clock
-        statement = sa.select(gateways.c.id).where(
+        dead = sa.select(gateways.c.id).where(
             (gateways.c.boot != clock.boot) | (gateways.c.lease_expires <= clock.lease_us())
         )
-        return [bytes(row[0]) for row in self._all(statement)]
+        forgotten = sa.select(tasks.c.gateway_id).where(
+            is_state(tasks.c.state, State.QUEUED),
+            tasks.c.dispatched_at.is_(None),
+            tasks.c.gateway_id.is_not(None),
+            tasks.c.gateway_id.not_in(sa.select(gateways.c.id)),
+        )
+        return [bytes(row[0]) for row in self._all(dead.union(forgotten))]
 
     def next_due_us(self) -> int | None:
         """When the next scheduled or retrying task is due, or a waiting one's time-out passes."""
@@ -148,19 +158,6 @@ class Reader:
         )
         times = [self._all(statement)[0][0] for statement in (due, start, total)]
         return min((t for t in times if t is not None), default=None)
-
-    def backlog_queues(self) -> dict[str, frozenset[str]]:
-        """The queues that have rows for the dispatcher, and the types of those rows."""
-        statement = (
-            sa.select(tasks.c.queue, tasks.c.type)
-            .where(is_state(tasks.c.state, State.QUEUED), tasks.c.dispatched_at.is_(None))
-            .where(tasks.c.gateway_id.is_(None))
-            .distinct()
-        )
-        found: dict[str, set[str]] = {}
-        for queue, type_ in self._all(statement):
-            found.setdefault(queue, set()).add(type_)
-        return {queue: frozenset(types) for queue, types in found.items()}
 
     def dispatched(self) -> dict[str, int]:
         """How many tasks of each queue are with the broker and claimed by nobody."""
@@ -186,6 +183,8 @@ class Reader:
             if row[4]
         }
 
-    def _all(self, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
+    def _all(
+        self, statement: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
+    ) -> Sequence[AnyRow]:
         with self._database.snapshot() as connection:
             return connection.execute(statement).all()

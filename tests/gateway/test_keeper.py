@@ -42,6 +42,16 @@ async def test_a_task_that_waited_for_a_worker_is_dispatched_when_one_comes(
     await eventually_async(lambda: ready(running) == 1, within=5)
 
 
+async def test_a_sweep_that_fails_keeps_no_other_from_its_work(running: Running) -> None:
+    async def stumble() -> int:
+        raise RuntimeError("a row that cannot be read")
+
+    running.gateway._keeper._chores[0].sweep = stumble
+    await running.submitted()
+    Worker(running.foundation)
+    await eventually_async(lambda: ready(running) == 1, within=5)
+
+
 async def test_a_task_whose_caller_went_away_in_the_commit_is_dispatched(
     running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

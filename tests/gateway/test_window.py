@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -124,6 +125,20 @@ async def test_nothing_is_published_while_its_confirm_is_outstanding() -> None:
     dispatcher.dispatch([once])
     await asyncio.sleep(0)
     assert len(broker.published) == 1
+    await dispatcher.close()
+
+
+async def test_a_later_dispatch_of_a_task_does_not_wait_for_the_confirm_of_an_earlier_one() -> None:
+    dispatcher = await started(broker := Broker(), marks := Marks())
+    first = task()
+    again = replace(first, dispatch=first.dispatch + 1)
+    dispatcher.dispatch([first])
+    await asyncio.sleep(0)
+    dispatcher.dispatch([again])
+    await asyncio.sleep(0)
+    assert [found.number for found in broker.published] == [first.dispatch, again.dispatch]
+    dispatcher.confirmed(list(broker.published))
+    await eventually_async(lambda: marks.marked == broker.published)
     await dispatcher.close()
 
 

@@ -91,6 +91,16 @@ def test_the_rows_of_a_dead_gateway_are_found(
     assert len(take(database)) == 1
 
 
+def test_a_row_that_a_forgotten_gateway_wrote_late_is_found(
+    database: Database, reader: Reader
+) -> None:
+    gone = new_id()
+    submit(database, new_task(), gateway_id=gone)
+    assert reader.dead_gateways() == [gone]
+    assert database.execute(ops.release_gateway, gone) == 1
+    assert len(take(database)) == 1
+
+
 def test_there_is_one_leader_until_its_lease_ends(database: Database, clock: ManualClock) -> None:
     ada, bob = (ops.Leadership("keeper", new_id(), 10 * SECOND) for _ in range(2))
     assert database.execute(ops.lead, ada)

@@ -27,6 +27,8 @@ RETRY_PAUSE_S = 1.0
 UNSURE_S = 1.0
 UNSURE_BUSY_S = 5.0
 
+_Key = tuple[bytes, int]
+
 
 class Dispatcher:
     """Belongs to one event loop. `confirmed`, `refused` and `connected` are the broker's
@@ -45,8 +47,9 @@ class Dispatcher:
         self._broker: Broker | None = None
         self._windows = Windows()
         self._outbox: list[Dispatch] = []
-        self._unconfirmed: dict[bytes, Dispatch] = {}
-        self._refused: dict[bytes, Dispatch] = {}
+        # A task that ran and came back may be dispatched anew while its last confirm is open.
+        self._unconfirmed: dict[_Key, Dispatch] = {}
+        self._refused: dict[_Key, Dispatch] = {}
         self._to_mark: list[Dispatch] = []
         self._active = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
@@ -115,15 +118,15 @@ class Dispatcher:
     def confirmed(self, dispatches: Sequence[Dispatch]) -> None:
         """The broker has these."""
         for found in dispatches:
-            self._unconfirmed.pop(found.task_id, None)
+            self._unconfirmed.pop(_key(found), None)
         self._to_mark.extend(dispatches)
         self._active.set()
 
     def refused(self, dispatches: Sequence[Dispatch]) -> None:
         """The broker does not have these, or nobody knows."""
         for found in dispatches:
-            self._unconfirmed.pop(found.task_id, None)
-            self._refused[found.task_id] = found
+            self._unconfirmed.pop(_key(found), None)
+            self._refused[_key(found)] = found
         self._retry_later()
 
     def connected(self) -> None:
@@ -141,8 +144,8 @@ class Dispatcher:
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
         assert self._broker is not None, "the dispatcher was not started"
-        new = [found for found in outbox if found.task_id not in self._unconfirmed]
-        self._unconfirmed.update((found.task_id, found) for found in new)
+        new = [found for found in outbox if _key(found) not in self._unconfirmed]
+        self._unconfirmed.update((_key(found), found) for found in new)
         self._broker.publish(new)
 
     def _retry_later(self) -> None:
@@ -216,6 +219,10 @@ class Dispatcher:
         now = self._monotonic()
         self._windows.measured(outstanding, elapsed_s=now - self._measured_at)
         self._measured_at = now
+
+
+def _key(dispatch: Dispatch) -> _Key:
+    return dispatch.task_id, dispatch.number
 
 
 def dispatch_of(task: Task) -> Dispatch:

@@ -105,7 +105,7 @@ class Keeper:
         for chore in self._chores:
             if now >= chore.due:
                 chore.due = now + chore.every_s
-                if await chore.sweep() >= CHUNK:
+                if await _done_by(chore) >= CHUNK:
                     chore.due = now
         if self._spilled.is_set():
             await self._backlog.sweep()
@@ -129,4 +129,15 @@ class Keeper:
 
     async def _checkpoint(self) -> int:
         await self._sweeps.checkpoint()
+        return 0
+
+
+async def _done_by(chore: _Chore) -> int:
+    try:
+        return await chore.sweep()
+    except StoreUnavailable:
+        raise
+    except Exception:
+        # One row that a sweep stumbles over must not keep the other sweeps from all tasks.
+        log.exception("a sweep failed and is tried again")
         return 0
