@@ -92,10 +92,19 @@ async def test_unknown_taskwire_metadata_is_refused(running: Running) -> None:
     assert "taskwire-delay" in refused.message
 
 
+async def test_many_unknown_keys_are_answered_within_what_headers_hold(running: Running) -> None:
+    keys = [(f"taskwire-{number:03}-{'x' * 50}", "1") for number in range(70)]
+    refused = await refusal(running.durable(running.shrink().SerializeToString(), *keys))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "UNKNOWN_METADATA"
+    assert int(refused.metadata["omittedViolations"]) + len(refused.violations) == 70
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("taskwire-delay", "soon"),
+        ("taskwire-delay", "9" * 30 + "d"),
         ("taskwire-priority", "urgent"),
         ("taskwire-label", "no equals sign"),
         ("taskwire-cancel-on-disconnect", "maybe"),
@@ -114,6 +123,14 @@ async def test_invalid_fields_have_the_paths_of_the_request_itself(running: Runn
     refused = await refusal(running.durable(running.shrink(width=0).SerializeToString()))
     assert refused.reason == "FIELD_VIOLATION"
     assert list(refused.violations) == ["width"]
+
+
+async def test_an_oversized_input_is_refused_for_good(running: Running) -> None:
+    big = running.shrink(url="https://acme.dev/" + "a" * 2_000)
+    refused = await refusal(running.durable(big.SerializeToString()))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "PAYLOAD_TOO_LARGE"
+    assert "pass a reference to it instead. It has " in refused.message
 
 
 async def test_malformed_bytes_are_refused(running: Running) -> None:

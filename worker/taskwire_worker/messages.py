@@ -65,14 +65,15 @@ def encode_result(
         return Payload(expected, b"")
     if not isinstance(returned, Message) or returned.DESCRIPTOR.full_name != expected:
         raise _bad(
-            f"The handler returned {_kind(returned)} instead of {expected}.",
+            f"The handler returned {_kind(returned)} instead of {expected}; correct it.",
             expected=expected,
             returned=_kind(returned),
         )
     size = returned.ByteSize()
     if size > max_bytes:
         raise _bad(
-            f"The handler's result takes {size} bytes; at most {max_bytes} are allowed.",
+            f"The handler's result takes {size} bytes; at most {max_bytes} are allowed. Let it"
+            " return less, or the address of a store that has the rest.",
             size_bytes=str(size),
             max_bytes=str(max_bytes),
         )

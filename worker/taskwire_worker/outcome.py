@@ -15,6 +15,7 @@ from enum import StrEnum
 from taskwire.errors import HandlerError
 from taskwire_core import recovery
 from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure, FailureKind
+from taskwire_core.options import MAX_DURATION
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Payload, Task
 
@@ -39,6 +40,12 @@ class Stop(StrEnum):
 
     LEASE = "lease"
     """The worker's lease was not renewed: others may run the task already."""
+
+
+_WHY_GIVEN_BACK = {
+    Stop.DRAIN: "the worker was stopped",
+    Stop.LEASE: "the worker's lease was not renewed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,8 @@ class Killed:
 Outcome = Returned | Failed | Died | Killed
 
 
-def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> Settlement | None:
-    """How `task`'s attempt ends. None: leave it to the keeper.
+def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> Settlement:
+    """How `task`'s attempt ends, unless somebody else has judged it since.
 
     An attempt that overran its run deadline has timed out, whatever it came to: by then
     somebody else may have judged it already. A success that was told to stop is a success.
@@ -83,7 +90,7 @@ def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> S
         case _ if stop is Stop.CANCEL:
             return recovery.failed(task, _stopped(outcome), now_us=now_us)
         case _ if stop is not None:
-            return _given_back(task, stop)
+            return _given_back(task, stop, now_us=now_us)
         case Failed(failure, delay):
             delay_us = None if delay is None else delay // _MICROSECOND
             return recovery.failed(task, failure, now_us=now_us, delay_us=delay_us)
@@ -95,12 +102,13 @@ def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> S
             return recovery.overran(task, now_us=now_us)
 
 
-def _given_back(task: Task, stop: Stop) -> Settlement | None:
-    # Without a lease nobody may say any more that the attempt is unused. An at_most_once
-    # task has begun: it must not begin again.
-    if stop is Stop.LEASE or task.options.at_most_once:
-        return None
-    return recovery.handed_back(task, "the worker was stopped")
+def _given_back(task: Task, stop: Stop, *, now_us: int) -> Settlement:
+    # Also when the lease was not renewed: it may be again before it has ended, and then nobody
+    # but us would ever end the attempt. If it has ended, the attempt's number decides.
+    if task.options.at_most_once:
+        # It has begun and must not begin again.
+        return recovery.lost(task, now_us=now_us, alone=False)
+    return recovery.handed_back(task, _WHY_GIVEN_BACK[stop])
 
 
 def _stopped(outcome: Outcome) -> Failure:
@@ -117,9 +125,17 @@ def _stopped(outcome: Outcome) -> Failure:
 
 def failed_with(error: BaseException, *, service: str) -> Failed:
     """What a handler's exception means. `service` is the domain of the handler's own errors."""
-    if isinstance(error, HandlerError):
-        return Failed(_deliberate(error, service), error.retry_delay)
-    return Failed(_unexpected(error))
+    if not isinstance(error, HandlerError):
+        return Failed(_unexpected(error))
+    try:
+        return Failed(_deliberate(error, service), _bounded_delay(error.retry_delay))
+    except Exception as broken:  # A subclass of somebody's own may hold anything.
+        return Failed(_unexpected(broken))
+
+
+def _bounded_delay(delay: timedelta | None) -> timedelta | None:
+    # A time that does not fit into the store would cost the settlement.
+    return None if delay is None else min(delay, MAX_DURATION)
 
 
 def unreadable_input(name: str) -> Failed:
@@ -129,7 +145,10 @@ def unreadable_input(name: str) -> Failed:
             kind=FailureKind.APPLICATION,
             code=Code.INTERNAL,
             reason="INPUT_UNREADABLE",
-            message=f"The worker cannot read the task's input as {name}.",
+            message=(
+                f"The worker cannot read the task's input as {name};"
+                " give it and the server the same contract."
+            ),
             domain=TASKWIRE_DOMAIN,
         )
     )
@@ -140,7 +159,7 @@ def _deliberate(error: HandlerError, service: str) -> Failure:
         kind=FailureKind.APPLICATION,
         code=Code(error.code),
         reason=_reason(error.reason) or error.code_name,
-        message=_shortened(error.message, MAX_MESSAGE_CHARS),
+        message=_shortened(_storable(error.message), MAX_MESSAGE_CHARS),
         metadata=_bounded(error.metadata),
         domain=service,
         type=_type_name(error),
@@ -155,7 +174,7 @@ def _unexpected(error: BaseException) -> Failure:
         kind=FailureKind.APPLICATION,
         code=Code.UNKNOWN,
         reason="UNEXPECTED_EXCEPTION",
-        message="The handler raised an unexpected exception.",
+        message="The handler raised an unexpected exception; operators find it by the task's id.",
         domain=TASKWIRE_DOMAIN,
         type=_type_name(error),
         stack_trace=_stack(error),
@@ -170,7 +189,10 @@ def _reason(given: str) -> str:
 
 def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
     entries = list(metadata.items())[:MAX_METADATA_ENTRIES]
-    return {key[:64]: _shortened(value, MAX_METADATA_CHARS) for key, value in entries}
+    return {
+        _storable(key)[:64]: _shortened(_storable(value), MAX_METADATA_CHARS)
+        for key, value in entries
+    }
 
 
 def _type_name(error: BaseException) -> str:
@@ -183,13 +205,19 @@ def _type_name(error: BaseException) -> str:
 def _stack(error: BaseException) -> str:
     # Both ends tell most: where the work began, and what was raised.
     try:
-        text = "".join(traceback.format_exception(error))
+        text = _storable("".join(traceback.format_exception(error)))
     except Exception:  # An exception's own __str__ may raise; its type must still be recorded.
         text = _type_name(error)
     if len(text) <= MAX_STACK_CHARS:
         return text
     half = MAX_STACK_CHARS // 2
     return f"{text[:half]}\n  …\n{text[-half:]}"
+
+
+def _storable(text: str) -> str:
+    """`text` with lone surrogates spelled out: Python has them in the names of files that are
+    no UTF-8, and neither the store nor protobuf can write them."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shortened(text: str, limit: int) -> str:
