@@ -192,7 +192,8 @@ class Crew:
         elif not alive and self.intake.is_open:
             _LOG.error("lease not renewed, stopping all work")
             self.intake.close()
-            self.held.take_waiting()
+            # The lease may be renewed yet: what is dropped in silence would stay RUNNING then.
+            self._hand_back(self.held.take_waiting(), "the worker's lease was not renewed")
             for held in self.held.running():
                 held.tell_to_stop(Stop.LEASE)
 

@@ -55,9 +55,7 @@ class Runner:
             return
         try:
             outcome = self._outcome(held)
-            settlement = decide(held.task, outcome, stop=held.stopped, now_us=held.now_us())
-            if settlement is not None:
-                self._settle(settlement)
+            self._settle(decide(held.task, outcome, stop=held.stopped, now_us=held.now_us()))
         finally:
             self._progress.forget(held)
             self._done(held)

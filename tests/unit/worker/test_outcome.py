@@ -15,6 +15,7 @@ from taskwire_core.lifecycle import Event, State, targets
 from taskwire_core.options import RetryPolicy
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Payload, Task
+from taskwire_db.codec import encode_failure
 from taskwire_worker.outcome import (
     Died,
     Failed,
@@ -43,7 +44,7 @@ def running(
 
 def settle(
     outcome: Outcome, task: Task | None = None, *, stop: Stop | None = None, late_s: float = -1
-) -> Settlement | None:
+) -> Settlement:
     """The settlement of `outcome`, decided `late_s` seconds after the run deadline."""
     task = task or running()
     assert task.run_deadline_us is not None
@@ -82,7 +83,6 @@ FINAL = [
 
 def state_after(outcome: Outcome, task: Task | None = None) -> State:
     settlement = settle(outcome, task)
-    assert settlement is not None
     return settlement.target
 
 
@@ -126,6 +126,44 @@ def test_an_exception_whose_text_cannot_be_made_is_recorded_all_the_same() -> No
             raise RuntimeError("no text")
 
     assert raised(Nasty()).failure.type.endswith("Nasty")
+
+
+def test_a_text_that_is_no_unicode_can_be_stored() -> None:
+    deliberate = errors.NotFound("caf\udce9", metadata={"a\udce9": "b\udce9"})
+
+    for failure in (raised(ValueError("caf\udce9")).failure, raised(deliberate).failure):
+        assert encode_failure(failure)
+        assert r"caf\udce9" in failure.stack_trace
+
+
+class Unheard(errors.HandlerError):
+    code = 99
+
+
+class Unpunctual(errors.Unavailable):
+    def __init__(self) -> None:
+        super().__init__("No.")
+        self.retry_delay = 5  # type: ignore[assignment]  # wrong on purpose
+
+
+@pytest.mark.parametrize("error", [Unheard("No."), Unpunctual()])
+def test_an_error_class_that_makes_no_sense_is_an_unexpected_exception(
+    error: errors.HandlerError,
+) -> None:
+    assert raised(error).failure.reason == "UNEXPECTED_EXCEPTION"
+
+
+@pytest.mark.parametrize("given", [ValueError("inner"), None, 5, b"bytes"])
+def test_a_message_may_be_any_object(given: object) -> None:
+    error = errors.NotFound(given, reason=given)  # type: ignore[arg-type]  # wrong on purpose
+    assert raised(error).failure.message == str(given)
+
+
+def test_a_delay_beyond_all_times_is_shortened() -> None:
+    settlement = settle(raised(errors.Unavailable("Later.", retry_delay=timedelta.max)))
+
+    assert settlement.not_before_us is not None
+    assert settlement.not_before_us < 2**63
 
 
 def test_an_error_raised_on_purpose_is_shown_with_reason_metadata_and_domain() -> None:
@@ -176,7 +214,6 @@ def test_retry_waits_as_long_as_it_says(delay: float | timedelta) -> None:
     task = running()
     settlement = decide(task, raised(Retry(delay=delay)), stop=None, now_us=task.update_time_us)
 
-    assert settlement is not None
     assert settlement.target is State.RETRYING
     assert settlement.not_before_us == task.update_time_us + 7_000_000
 
@@ -185,7 +222,6 @@ def test_without_a_delay_the_policy_decides() -> None:
     task = running(attempt=2)
     settlement = decide(task, raised(Retry()), stop=None, now_us=task.update_time_us)
 
-    assert settlement is not None
     assert settlement.not_before_us == task.update_time_us + 4_000_000
 
 
@@ -209,7 +245,6 @@ def test_a_retry_after_the_total_timeout_is_not_made() -> None:
     task = replace(task, total_deadline_us=task.update_time_us + 1_000_000)
     settlement = decide(task, raised(errors.Unavailable()), stop=None, now_us=task.update_time_us)
 
-    assert settlement is not None
     assert settlement.target is State.FAILED
     assert settlement.failure is not None
     assert settlement.failure.code is Code.UNAVAILABLE
@@ -224,7 +259,6 @@ def test_at_most_once_is_never_retried() -> None:
 def test_a_result_is_a_success() -> None:
     settlement = settle(RESULT)
 
-    assert settlement is not None
     assert (settlement.event, settlement.result) == (Event.SUCCESS, RESULT.result)
 
 
@@ -232,7 +266,6 @@ def test_a_result_is_a_success() -> None:
 def test_after_the_deadline_everything_is_a_timeout(outcome: Outcome) -> None:
     settlement = settle(outcome, late_s=0.1)
 
-    assert settlement is not None
     assert settlement.event is Event.TIMED_OUT
     assert settlement.failure is not None
     assert settlement.failure.kind is FailureKind.TIMEOUT
@@ -241,7 +274,6 @@ def test_after_the_deadline_everything_is_a_timeout(outcome: Outcome) -> None:
 def test_a_kill_before_the_wall_clock_agrees_is_a_timeout_too() -> None:
     settlement = settle(Killed())
 
-    assert settlement is not None
     assert settlement.event is Event.TIMED_OUT
 
 
@@ -251,7 +283,6 @@ def test_a_kill_before_the_wall_clock_agrees_is_a_timeout_too() -> None:
 def test_whatever_a_cancelled_attempt_ends_with_it_is_not_retried(outcome: Outcome) -> None:
     settlement = settle(outcome, stop=Stop.CANCEL)
 
-    assert settlement is not None
     assert settlement.event is Event.FINAL_ERROR
     assert targets(State.CANCELLING, settlement.event) == {State.CANCELLED}
 
@@ -260,34 +291,28 @@ def test_whatever_a_cancelled_attempt_ends_with_it_is_not_retried(outcome: Outco
 def test_a_result_counts_although_the_attempt_was_told_to_stop(stop: Stop) -> None:
     settlement = settle(RESULT, stop=stop)
 
-    assert settlement is not None
     assert settlement.target is State.SUCCEEDED
 
 
-def test_a_drained_attempt_is_handed_back() -> None:
-    settlement = settle(raised(errors.Cancelled()), stop=Stop.DRAIN)
-
-    assert settlement is not None
-    assert settlement.event is Event.HANDED_BACK
+@pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.LEASE])
+def test_an_attempt_that_the_worker_must_give_up_is_handed_back(stop: Stop) -> None:
+    assert settle(raised(errors.Cancelled()), stop=stop).event is Event.HANDED_BACK
 
 
-def test_a_drained_attempt_of_an_at_most_once_task_is_left_to_the_keeper() -> None:
-    task = running(at_most_once=True)
+@pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.LEASE])
+def test_a_begun_at_most_once_task_that_the_worker_must_give_up_is_lost(stop: Stop) -> None:
+    settlement = settle(raised(errors.Cancelled()), running(at_most_once=True), stop=stop)
 
-    assert settle(raised(errors.Cancelled()), task, stop=Stop.DRAIN) is None
-
-
-def test_nothing_is_said_of_an_attempt_whose_lease_is_gone() -> None:
-    assert settle(raised(errors.Cancelled()), stop=Stop.LEASE) is None
+    assert settlement.target is State.FAILED
+    assert settlement.failure is not None
+    assert settlement.failure.kind is FailureKind.WORKER_LOST
 
 
 def test_a_death_alone_counts_and_the_third_is_poison() -> None:
     once = settle(Died(), running(crashes=0))
     thrice = settle(Died(), running(crashes=2))
 
-    assert once is not None
     assert (once.target, once.crashes, once.solo) == (State.RETRYING, 1, True)
-    assert thrice is not None
     assert thrice.target is State.FAILED
     assert thrice.failure is not None
     assert thrice.failure.kind is FailureKind.POISON
