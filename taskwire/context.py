@@ -16,6 +16,7 @@ from typing import Any
 from taskwire.errors import Cancelled
 
 _LOG = logging.getLogger("taskwire.task")
+_MAX_UNITS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class TaskContext:
         Without `fraction` it is `completed / total`. Watchers see at most 4 reports a second.
 
         Raises:
-            ValueError: `fraction` is not within 0..1, or a number of units is negative.
+            ValueError: `fraction` is not within 0..1, or a number of units is negative or has
+                more than 63 bits.
         """
         report = _checked_report(fraction, completed, total, message)
         if self._report is not None:
@@ -230,10 +232,12 @@ class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
 def _checked_report(
     fraction: float | None, completed: int, total: int, message: str
 ) -> ProgressReport:
-    if completed < 0 or total < 0:
-        raise ValueError("completed and total must be 0 or more")
+    if not 0 <= completed <= _MAX_UNITS or not 0 <= total <= _MAX_UNITS:
+        raise ValueError("completed and total must be 0 or more, and less than 2**63")
     if fraction is None:
         fraction = min(1.0, completed / total) if total else 0.0
     if not 0.0 <= fraction <= 1.0:
         raise ValueError(f"fraction must be within 0..1, not {fraction}")
-    return ProgressReport(float(fraction), int(completed), int(total), message)
+    # Lone surrogates, as in names of files that are no UTF-8, cannot be sent or stored.
+    text = str(message).encode("utf-8", "backslashreplace").decode()
+    return ProgressReport(float(fraction), int(completed), int(total), text)

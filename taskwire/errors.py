@@ -51,8 +51,9 @@ class HandlerError(Exception):
         retry_delay: timedelta | float | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.reason = reason
+        # Another error is often given for the message; it must not cost the attempt later.
+        self.message = str(message)
+        self.reason = str(reason)
         self.metadata = {str(key): str(value) for key, value in (metadata or {}).items()}
         self.final = final
         self.retry_delay = _duration(retry_delay)

@@ -17,6 +17,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from taskwire_core.options import TaskOptions
 
+_LONGEST_NAME = 512
+
 
 @dataclass(frozen=True, slots=True)
 class TaskType:
@@ -57,6 +59,9 @@ class Contracts:
 
     def near(self, name: str) -> list[str]:
         """Up to three task types whose names resemble `name`, the nearest first."""
+        # Comparing takes time for every character, and callers choose the name.
+        if len(name) > _LONGEST_NAME:
+            return []
         methods: dict[str, list[str]] = {}
         for known in self.types:
             methods.setdefault(_method(known), []).append(known)

@@ -44,7 +44,10 @@ def parse_duration(value: str) -> timedelta:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value.strip())
     if match is None:
         raise ValueError("must be a duration such as 250ms, 30s, 5m, 2h or 7d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError:
+        raise ValueError("must be a duration of less than a million years") from None
 
 
 def _list(value: str) -> tuple[str, ...]:

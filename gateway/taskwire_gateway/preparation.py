@@ -56,19 +56,22 @@ class Preparation:
         owner: str,
         prefix: str = "",
         input_path: str = "input",
+        brief: bool = False,
     ) -> NewTask:
         """The task that `request` asks for.
 
         `prefix` begins the paths of all violations ("requests[7]"), and `input_path` within it
-        those of the input's.
+        those of the input's. With `brief` the rules of the request and of its input name one
+        violation each.
 
         Raises:
             InvalidRequest: with all violations.
             NotFound: no loaded contract has such a task type.
         """
-        complaints = self._shape(request, prefix)
+        complaints = self._shape(request, prefix, brief=brief)
         task_type = self._type_of(request, prefix, complaints)
-        data = self._input(request, task_type, join(prefix, input_path), complaints)
+        path = join(prefix, input_path)
+        data = self._input(request, task_type, path, complaints, brief=brief)
         options = self._options(request, task_type, prefix, complaints)
         now_us = self._clock.now_us()
         due, late = due_us(request, now_us=now_us, ahead=self._limits.ahead)
@@ -102,10 +105,10 @@ class Preparation:
         except DecodeError:
             return request.input.value
 
-    def _shape(self, request: SubmitTaskRequest, prefix: str) -> list[Complaint]:
+    def _shape(self, request: SubmitTaskRequest, prefix: str, *, brief: bool) -> list[Complaint]:
         return [
             Complaint(_REASON_OF_RULE.get(found.rule, "FIELD_VIOLATION"), found)
-            for found in self._rules.violations(request, prefix)
+            for found in self._rules.violations(request, prefix, brief=brief)
         ]
 
     def _type_of(
@@ -149,6 +152,8 @@ class Preparation:
         task_type: TaskType,
         path: str,
         complaints: list[Complaint],
+        *,
+        brief: bool,
     ) -> bytes:
         """The input's deterministic bytes, having added what is wrong with it to `complaints`."""
         expected, sent = task_type.input_descriptor.full_name, _input_name(request)
@@ -172,7 +177,7 @@ class Preparation:
             return value
         complaints += [
             Complaint("FIELD_VIOLATION", violation)
-            for violation in self._rules.violations(message, path)
+            for violation in self._rules.violations(message, path, brief=brief)
         ]
         return message.SerializeToString(deterministic=True)
 

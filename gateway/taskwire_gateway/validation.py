@@ -10,6 +10,9 @@ from protovalidate import Validator
 from taskwire_core.errors import FieldViolation
 
 _MAX_DESCRIPTION = 300
+_MOST_VALUES = 2_000
+"""Listing a violation takes the engine some 40 µs, in which nobody else is served: of a message
+with more values than this only the first one is listed."""
 
 
 class Rules:
@@ -18,16 +21,42 @@ class Rules:
     def __init__(self) -> None:
         self._validator = Validator()
 
-    def violations(self, message: Message, prefix: str = "") -> list[FieldViolation]:
-        """All that is wrong with `message`; paths begin with `prefix` ("input", "requests[7]")."""
-        return [
-            _violation(found.proto, prefix) for found in self._validator.collect_violations(message)
-        ]
+    def violations(
+        self, message: Message, prefix: str = "", *, brief: bool = False
+    ) -> list[FieldViolation]:
+        """All that is wrong with `message`; paths begin with `prefix` ("input", "requests[7]").
+
+        Only the first violation when `brief`, or when the message holds thousands of values.
+        """
+        found = self._validator.collect_violations(message, fail_fast=True)
+        if found and not brief and _values(message, _MOST_VALUES) < _MOST_VALUES:
+            found = self._validator.collect_violations(message)
+        return [_violation(each.proto, prefix) for each in found]
 
 
 def join(prefix: str, path: str) -> str:
     """`path` within `prefix`; either may be empty."""
     return f"{prefix}.{path}" if prefix and path else prefix or path
+
+
+def _values(message: Message, most: int) -> int:
+    """How many values `message` holds, those of its messages included; counts no further
+    than to `most`."""
+    count = 0
+    for field, value in message.ListFields():
+        many = field.is_repeated
+        count += len(value) if many else 1
+        if count >= most:
+            break
+        if field.message_type is None:
+            continue
+        entries = field.message_type.GetOptions().map_entry
+        for each in (value.values() if entries else value) if many else (value,):
+            if isinstance(each, Message):
+                count += _values(each, most - count)
+            if count >= most:
+                return most
+    return min(count, most)
 
 
 # Any: protovalidate's messages come from a protobuf library without stubs in this project.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import pytest
 
 from taskwire.v1 import task_service_pb2 as pb
 from tests.gateway.running import Refusal, Running, refusal
@@ -72,6 +73,8 @@ async def test_too_many_items_are_refused(running: Running) -> None:
     refused = await refusal(running.tasks.BatchSubmitTasks(batch))
     assert refused.reason == "BATCH_TOO_LARGE"
     assert "at most 10 items" in refused.violations["requests"]
+    # Of millions of items the sizes are not even added up.
+    assert refused.metadata == {"items": "11"}
 
 
 async def test_an_empty_batch_is_refused(running: Running) -> None:
@@ -91,3 +94,17 @@ async def test_a_batch_may_only_be_validated(running: Running) -> None:
     results = (await running.tasks.BatchSubmitTasks(batch)).results
     validated = pb.SubmitTaskResponse.DISPOSITION_VALIDATED
     assert [(r.ok.task.id, r.ok.disposition) for r in results] == [("", validated)] * 2
+
+
+async def test_after_a_thousand_violations_each_item_names_its_first(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskwire_gateway.use_cases.submitting._MOST_LISTED", 2)
+    bad = running.request(input=running.shrink(url="no uri", width=0))
+    batch = pb.BatchSubmitTasksRequest(requests=[bad, bad])
+    refused = await refusal(running.tasks.BatchSubmitTasks(batch))
+    assert set(refused.violations) == {
+        "requests[0].input.url",
+        "requests[0].input.width",
+        "requests[1].input.url",
+    }

@@ -204,8 +204,9 @@ async def test_a_drain_lets_a_call_end(running: Running, worker: Worker) -> None
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")
 
 
-def test_a_status_stays_small_whatever_is_wrong() -> None:
-    violations = [FieldViolation(f"input.f{i}", "x" * 100, "r") for i in range(500)]
+@pytest.mark.parametrize("text", ["x", "😀"])
+def test_a_status_stays_small_whatever_is_wrong(text: str) -> None:
+    violations = [FieldViolation(f"input.f{i}", text * 100, "r") for i in range(500)]
     status = status_of(InvalidRequest("FIELD_VIOLATION", "No.", violations=violations))
     refused = Refusal.of(status)
     assert status.ByteSize() < 6_000

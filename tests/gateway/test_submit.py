@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import grpc
+import protovalidate
 import pytest
 from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
 
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
+from taskwire_gateway.validation import Rules
 from tests.gateway.running import SHRINK, Running, Worker, refusal
 
 Disposition = pb.SubmitTaskResponse
@@ -212,3 +215,45 @@ async def test_an_input_of_no_type_is_refused(running: Running) -> None:
 async def test_a_task_without_a_worker_says_so(running: Running) -> None:
     answer = await running.tasks.SubmitTask(running.request())
     assert answer.task.pending_reason == task_pb2.PENDING_REASON_NO_WORKER
+
+
+class CountingValidator:
+    """protovalidate's, which also counts the violations that it listed."""
+
+    def __init__(self) -> None:
+        self.listed = 0
+        self._validator = protovalidate.Validator()
+
+    def collect_violations(
+        self, message: Message, *, fail_fast: bool = False
+    ) -> list[protovalidate.Violation]:
+        found = self._validator.collect_violations(message, fail_fast=fail_fast)
+        self.listed += len(found)
+        return found
+
+
+def rules(monkeypatch: pytest.MonkeyPatch) -> tuple[Rules, CountingValidator]:
+    validator = CountingValidator()
+    monkeypatch.setattr("taskwire_gateway.validation.Validator", lambda: validator)
+    return Rules(), validator
+
+
+@pytest.mark.parametrize("field", ["crops", "notes"])
+def test_of_a_message_with_thousands_of_values_one_violation_is_listed(
+    running: Running, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    crops = [running.message("acme.v1.Crop", left=-1) for _ in range(1_500)]
+    notes = {str(number): "" for number in range(2_500)}
+    bad = running.shrink(width=0, **{"crops": crops} if field == "crops" else {"notes": notes})
+    checked, validator = rules(monkeypatch)
+    assert len(checked.violations(bad)) == 1
+    assert validator.listed == 1
+
+
+def test_large_payloads_with_few_values_have_all_their_violations(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = running.shrink(url="no uri" * 100_000, width=0, notes={"a": "b" * 100_000})
+    checked, _ = rules(monkeypatch)
+    assert len(checked.violations(bad)) == 2
+    assert len(checked.violations(bad, brief=True)) == 1

@@ -17,6 +17,8 @@ LABEL = "taskwire-label"
 DELAY = "taskwire-delay"
 PRIORITY = "taskwire-priority"
 CANCEL_ON_DISCONNECT = "taskwire-cancel-on-disconnect"
+_KEYS_SHOWN = 10
+_KEY_CHARS_SHOWN = 64
 TASK_ID = "taskwire-task-id"
 """Of the answer: in the headers of a call without a request id, and in every trailer."""
 
@@ -103,10 +105,12 @@ _PARSERS: dict[str, tuple[str, Callable[[str], object]]] = {
 
 def _unknown(keys: list[str]) -> InvalidRequest:
     known = ", ".join(sorted([*_PARSERS, LABEL]))
+    # The answer travels in headers too, which have less room than the call's.
+    shown = [key[:_KEY_CHARS_SHOWN] for key in keys[:_KEYS_SHOWN]]
     return InvalidRequest(
         "UNKNOWN_METADATA",
-        f"The metadata key {keys[0]} means nothing; the known ones are {known}.",
-        metadata={"keys": ",".join(keys)},
+        f"The metadata key {shown[0]} means nothing; the known ones are {known}.",
+        metadata={"keys": ",".join(shown)},
         violations=[FieldViolation(key, "is not a known metadata key") for key in keys],
     )
 

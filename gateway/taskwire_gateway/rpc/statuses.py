@@ -109,7 +109,8 @@ def _bad_request(error: RequestError) -> error_details_pb2.BadRequest:
     found = error_details_pb2.BadRequest()
     size = 0
     for violation in error.violations:
-        size += len(violation.field) + len(violation.description) + len(violation.rule)
+        texts = (violation.field, violation.description, violation.rule)
+        size += sum(len(text.encode()) for text in texts)
         if size > MAX_DETAILS_BYTES:
             break
         found.field_violations.add(

@@ -28,6 +28,9 @@ from taskwire_gateway.workers_alive import LiveWorkers
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
 
+_MOST_LISTED = 1_000
+"""After so many violations in a batch, each further item names its first one only."""
+
 
 class Disposition(IntEnum):
     """What became of a submission; the numbers are those of the answer's enum."""
@@ -148,14 +151,18 @@ class Submitting:
     ) -> list[Accepted | RequestError | NewTask]:
         self._refuse_large_batch(requests)
         answers: list[Accepted | RequestError | NewTask] = []
+        listed = 0
         for index, request in enumerate(requests):
             prefix = f"requests[{index}]"
             try:
-                new = self._preparation.checked(request, owner=owner, prefix=prefix)
+                new = self._preparation.checked(
+                    request, owner=owner, prefix=prefix, brief=listed >= _MOST_LISTED
+                )
                 await self._require_worker(request, new)
                 validated = Accepted(imagined(new), Disposition.VALIDATED)
                 answers.append(validated if request.validate_only else new)
             except RequestError as error:
+                listed += len(error.violations)
                 try:
                     existing = await self._existing(request, owner=owner, prefix=prefix)
                 except RequestError as reused:
@@ -165,8 +172,10 @@ class Submitting:
         return answers
 
     def _refuse_large_batch(self, requests: Sequence[SubmitTaskRequest]) -> None:
-        limits = self._limits
-        items, size = len(requests), sum(request.ByteSize() for request in requests)
+        limits, items = self._limits, len(requests)
+        # Of millions of items not even the sizes are added up.
+        counted = requests[: limits.batch_items]
+        size = sum(request.ByteSize() for request in counted)
         if 0 < items <= limits.batch_items and size <= limits.batch_bytes:
             return
         if not items:
@@ -174,14 +183,15 @@ class Submitting:
             raise InvalidRequest(
                 "FIELD_VIOLATION", "The batch is empty; send one.", violations=[violation]
             )
+        of_bytes = f" of {size} bytes together" if items == len(counted) else ""
         text = (
-            f"has {items} items of {size} bytes together;"
+            f"has {items} items{of_bytes};"
             f" at most {limits.batch_items} items and {limits.batch_bytes} bytes are allowed"
         )
         raise InvalidRequest(
             "BATCH_TOO_LARGE",
             f"The batch {text}; send smaller ones.",
-            metadata={"items": str(items), "bytes": str(size)},
+            metadata={"items": str(items)} | ({"bytes": str(size)} if of_bytes else {}),
             violations=[FieldViolation("requests", text)],
         )
 

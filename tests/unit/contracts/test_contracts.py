@@ -75,6 +75,11 @@ def test_near_names_are_found(tmp_path: Path) -> None:
     assert found.near("other.Thing/Do") == []
 
 
+def test_a_name_longer_than_any_is_compared_with_nothing(tmp_path: Path) -> None:
+    found = loaded(tmp_path, method("Make", ""))
+    assert found.near("a" * 1_000 + "/Make") == []
+
+
 def test_two_types_with_one_input_are_both_named(tmp_path: Path) -> None:
     text = problem(tmp_path, method("Make", "") + method("Paint", ""))
     assert "acme.v1.Tasks/Make" in text

@@ -11,7 +11,7 @@ from taskwire import TaskContext, errors, task
 from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse, SleepRequest
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest, MakeThumbnailResponse
 
-WORK, DIE, HANG, NOISE, RAISE, OBEY, EXIT = range(7)
+WORK, DIE, HANG, NOISE, RAISE, OBEY, EXIT, LEAVE = range(8)
 
 
 @task("taskwire.examples.v1.DemoTasks/Flaky", isolation="process")
@@ -34,6 +34,11 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
             context.raise_if_cancelled()
         case 6:
             sys.exit(3)
+        case 7:
+            if os.fork():
+                os._exit(7)
+            time.sleep(10)
+            os._exit(0)
     return FlakyResponse(attempts=os.getpid())
 
 

@@ -30,11 +30,28 @@ def test_units_give_the_fraction() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"fraction": 1.5}, {"fraction": -0.1}, {"fraction": float("nan")}, {"completed": -1}]
+    "wrong",
+    [
+        {"fraction": 1.5},
+        {"fraction": -0.1},
+        {"fraction": float("nan")},
+        {"completed": -1},
+        {"completed": 2**63},
+        {"total": 2**70},
+    ],
 )
 def test_impossible_progress_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         TaskContext.for_test().progress(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("said", ["caf\udce9", 5, ValueError("no"), None])
+def test_whatever_progress_says_can_be_sent(said: object) -> None:
+    context = TaskContext.for_test()
+
+    context.progress(message=said)  # type: ignore[arg-type]  # wrong on purpose
+
+    assert context.progress_reports[0].message.encode()
 
 
 def test_a_cancel_is_seen_and_raised() -> None:

@@ -21,7 +21,16 @@ from taskwire_worker.isolation import ChildSetup, IsolationPool
 from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Stop
 from tests.support.eventually import eventually
 from tests.unit.worker import fakes, isolated_handlers
-from tests.unit.worker.isolated_handlers import DIE, EXIT, HANG, NOISE, OBEY, RAISE, WORK
+from tests.unit.worker.isolated_handlers import (
+    DIE,
+    EXIT,
+    HANG,
+    LEAVE,
+    NOISE,
+    OBEY,
+    RAISE,
+    WORK,
+)
 
 FLAKY = "taskwire.examples.v1.DemoTasks/Flaky"
 SETUP = ChildSetup(modules=(isolated_handlers.__name__,), examples=True)
@@ -72,6 +81,25 @@ def test_a_child_is_used_again(pool: IsolationPool) -> None:
 def test_a_child_that_dies_takes_only_its_own_attempt_along(pool: IsolationPool) -> None:
     assert pool.run(flaky(DIE), ignore) == Died()
     assert pid_of_work(pool) > 0
+
+
+def test_a_death_is_noticed_although_a_forked_process_holds_the_pipe(pool: IsolationPool) -> None:
+    begun = time.monotonic()
+
+    assert pool.run(flaky(LEAVE), ignore) == Died()
+    assert time.monotonic() - begun < 8
+
+
+def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: IsolationPool) -> None:
+    pid = pid_of_work(pool)
+
+    def broken(_report: ProgressReport) -> None:
+        raise RuntimeError("nobody can be told")
+
+    with pytest.raises(RuntimeError):
+        pool.run(flaky(OBEY), broken)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationPool) -> None:

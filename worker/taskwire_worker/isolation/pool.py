@@ -61,8 +61,10 @@ class IsolationPool:
                 _LOG.error("isolation child did not start", extra={"problem": str(error)})
                 break
             run = self._run_in(child, held, report)
-            outcome = run.wait()
-            self._finished(run, child)
+            try:
+                outcome = run.wait()
+            finally:
+                self._finished(run, child)
             # A child that died before it called the handler says nothing about the task.
             if run.begun or outcome != Died():
                 return outcome
@@ -138,8 +140,13 @@ class IsolationPool:
 
     def _start_children(self) -> None:
         while (order := self._wanted.get()) is not None:
+            try:
+                child = spawn(_MODULE)
+            except OSError as error:
+                # No memory or no descriptors. This thread must live: all children die with it.
+                order.set_exception(ChildDidNotStart(str(error)))
+                continue
             # Waiting for a child to load its handlers takes a while, others start meanwhile.
-            child = spawn(_MODULE)
             threading.Thread(target=self._finish_start, args=(child, order), daemon=True).start()
 
     def _finish_start(self, child: Child, order: Future[Child]) -> None:

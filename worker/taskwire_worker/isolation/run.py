@@ -51,12 +51,20 @@ class IsolatedRun:
         bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
             self._held.when_stopped(lambda: os.eventfd_write(bell, 1))
-            return self._converse(bell)
+            return self._until_death(bell)
         except (EOFError, OSError):
             return Killed() if self._killed else Died()
         finally:
             self._held.when_stopped(None)
             os.close(bell)
+
+    def _until_death(self, bell: int) -> Outcome:
+        # A process that the handler forked keeps the pipe open when the child is gone.
+        death = os.pidfd_open(self._child.process.pid)
+        try:
+            return self._converse(bell, death)
+        finally:
+            os.close(death)
 
     def kill(self) -> None:
         """Ends the child, and with it the attempt."""
@@ -67,11 +75,11 @@ class IsolatedRun:
         """Whether `wait` should have killed the child by monotonic time `now`, and did not."""
         return self._kill_at is not None and now > self._kill_at + _WATCHDOG_SLACK_S
 
-    def _converse(self, bell: int) -> Outcome:
+    def _converse(self, bell: int, death: int) -> Outcome:
         pipe = self._child.pipe
         pipe.send(self._job())
         while True:
-            ready = wait([pipe, bell], self._time_left())
+            ready = wait([pipe, bell, death], self._time_left())
             if pipe in ready:
                 match pipe.recv():
                     case JobEnded(self._number, outcome):
@@ -84,6 +92,8 @@ class IsolatedRun:
             elif bell in ready:
                 os.eventfd_read(bell)
                 self._tell_to_stop()
+            elif death in ready:
+                raise EOFError
             else:
                 self.kill()
                 return Killed()
