@@ -73,7 +73,13 @@ class Post:
         self.worker_id = new_id()
         self._killed_as_lost = False
         self._started_at = time.monotonic()
-        self._child = spawn(self._module)
+        try:
+            self._child = spawn(self._module)
+        except OSError as error:
+            # No memory or no descriptors: what runs in the other posts must not end for it.
+            _LOG.error("worker process cannot be started", extra={"problem": str(error)})
+            self._plan_successor()
+            return
         self.phase = Phase.LOADING
         self._send(Start(self.worker_id, self._settings))
 

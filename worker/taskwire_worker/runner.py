@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from taskwire import Isolation, ProgressReport, TaskContext
+from taskwire_core.failure import worker_lost
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
 from taskwire_worker.handlers import Handler
@@ -54,13 +55,20 @@ class Runner:
         if held is None:
             return
         try:
-            outcome = self._outcome(held)
+            outcome = self._guarded_outcome(held)
             self._settle(decide(held.task, outcome, stop=held.stopped, now_us=held.now_us()))
         finally:
             self._progress.forget(held)
             self._done(held)
         if isinstance(outcome, Failed):
             _log_failure(held, outcome)
+
+    def _guarded_outcome(self, held: HeldTask) -> Outcome:
+        try:
+            return self._outcome(held)
+        except Exception:  # no descriptors left, say: unsettled, the attempt would hang on
+            _LOG.exception("attempt could not be run", extra={"task_id": to_text(held.task.id)})
+            return Failed(worker_lost())
 
     def _outcome(self, held: HeldTask) -> Outcome:
         if held.stop.is_set():

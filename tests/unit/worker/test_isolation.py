@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -18,7 +19,9 @@ from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
 from taskwire_core.failure import FailureKind
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation import ChildSetup, IsolationPool
+from taskwire_worker.isolation import pool as pool_module
 from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Stop
+from taskwire_worker.spawn import Child
 from tests.support.eventually import eventually
 from tests.unit.worker import fakes, isolated_handlers
 from tests.unit.worker.isolated_handlers import (
@@ -217,3 +220,19 @@ def test_a_module_that_cannot_be_loaded_fails_the_attempt_and_may_be_retried() -
 def _alive(pid: int) -> bool:
     with open(f"/proc/{pid}/stat") as file:
         return file.read().split(") ")[1][0] != "Z"
+
+
+def test_a_host_without_room_for_a_child_costs_one_attempt_and_not_the_pool(
+    pool: IsolationPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(module: str) -> Child:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    # The child that waits for work is used up first.
+    assert pool.run(flaky(DIE), ignore) == Died()
+    with monkeypatch.context() as patched:
+        patched.setattr(pool_module, "spawn", no_room)
+        outcome = pool.run(flaky(WORK), ignore)
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.kind is FailureKind.WORKER_LOST
+    assert pid_of_work(pool) > 0

@@ -1,0 +1,53 @@
+"""One claimed attempt that this process cannot run."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import taskwire_contracts
+from taskwire import Isolation, ProgressReport
+from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
+from taskwire_core.failure import FailureKind
+from taskwire_core.lifecycle import State
+from taskwire_core.recovery import Settlement
+from taskwire_worker.handlers import Handler
+from taskwire_worker.held import HeldTask, HeldTasks
+from taskwire_worker.outcome import Outcome
+from taskwire_worker.progress import ProgressBoard
+from taskwire_worker.runner import Runner
+from tests.unit.worker import fakes
+
+DIVIDE = "taskwire.examples.v1.MathTasks/Divide"
+
+
+class NoDescriptors:
+    def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
+        raise OSError(errno.EMFILE, "too many open files")
+
+
+def test_an_attempt_that_cannot_be_run_here_ends_at_once() -> None:
+    task_type = taskwire_contracts.load([], examples=True).types[DIVIDE]
+    handler = Handler(task_type, lambda *_: None, Isolation.PROCESS, DivideRequest, DivideResponse)
+    waiting = fakes.held(fakes.queued_task(DIVIDE, DivideRequest()))
+    held = HeldTasks()
+    held.add([waiting], reserved=0)
+    settled: list[Settlement] = []
+    ended: list[HeldTask] = []
+    runner = Runner(
+        {DIVIDE: handler},
+        held,
+        isolated=NoDescriptors(),
+        progress=ProgressBoard(fakes.FakeDoorbell(), fakes.FakeLedger()),
+        settle=settled.append,
+        done=ended.append,
+        max_result_bytes=1000,
+    )
+
+    runner.run(waiting.task.id, waiting.dispatch.number)
+
+    (settlement,) = settled
+    assert settlement.target is State.RETRYING
+    assert settlement.failure is not None
+    assert settlement.failure.kind is FailureKind.WORKER_LOST
+    assert ended == [waiting]
