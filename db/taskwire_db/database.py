@@ -9,6 +9,7 @@ several writers, so nothing checkpoints by itself there: the keeper does, with T
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.pool import ConnectionPoolEntry as PoolRecord
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.ids import new_id
@@ -40,6 +42,9 @@ A result that is an exception is raised to the one who asked for that item; the 
 BUSY_TIMEOUT_S = 5.0
 FIXED_WAL_RESET = (3, 51, 3)
 
+_FILE = "file"
+"""Under this name a connection's `info` holds which file it has opened."""
+
 _insert_options = RowInsert(option_sets, conflict=lambda i: i.on_conflict_do_nothing())
 
 
@@ -60,7 +65,9 @@ class Database:
         self.stored_options: set[int] = set()
         """The ids of those that are known to be committed."""
         self.engine = self._engine(writable)
-        self._turnstile = Turnstile(self.url.database) if self.is_sqlite else None
+        self._turnstile = (
+            Turnstile(self.url.database, patience_s=BUSY_TIMEOUT_S) if self.is_sqlite else None
+        )
         self._deployment_id: bytes | None = None
 
     @property
@@ -102,12 +109,14 @@ class Database:
         """A write transaction, committed at the end of the block and rolled back on an error.
 
         Raises:
-            StoreUnavailable: the database does not answer, or somebody holds it for too long.
+            StoreUnavailable: the database does not answer, or somebody holds it for too long, or
+                its file is gone.
         """
         with self._turn(), translated(), self.engine.begin() as connection:
             transaction = Transaction(self, connection)
             yield transaction
             transaction.finish()
+            self._require_file(connection)
         self.stored_options |= transaction.new_options
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
@@ -142,18 +151,28 @@ class Database:
         """Close every connection."""
         self.engine.dispose()
 
+    def _require_file(self, connection: sa.Connection) -> None:
+        # SQLite goes on writing into a file that was deleted or replaced: nobody would ever
+        # see again what is committed there.
+        opened = connection.info.get(_FILE)
+        if opened is not None and opened != _file_of(self.url.database):
+            raise StoreUnavailable("the database's file was removed or replaced; restart taskwire")
+
     def _turn(self) -> contextlib.AbstractContextManager[None]:
         return self._turnstile.turn() if self._turnstile else contextlib.nullcontext()
 
     def _engine(self, writable: bool) -> sa.Engine:
         if not self.is_sqlite:
-            return sa.create_engine(self.url, pool_pre_ping=True)
+            return sa.create_engine(self.url, pool_pre_ping=True, hide_parameters=True)
         engine = sa.create_engine(
             self.url,
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
             pool_reset_on_return=None,
+            # Errors are logged, and the parameters are what callers entrusted to us.
+            hide_parameters=True,
         )
         sa.event.listen(engine, "connect", _prepare_sqlite(writable))
+        sa.event.listen(engine, "connect", _remember_file(self.url.database))
         begin = "BEGIN IMMEDIATE" if writable else "BEGIN"
         sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql(begin) and None)
         return engine
@@ -262,6 +281,24 @@ def _prepare_sqlite(writable: bool) -> Callable[[sqlite3.Connection, object], No
             connection.execute(f"PRAGMA {pragma}")
 
     return prepare
+
+
+def _remember_file(path: str | None) -> Callable[[object, PoolRecord], None]:
+    def remember(_connection: object, record: PoolRecord) -> None:
+        record.info[_FILE] = _file_of(path)
+
+    return remember
+
+
+def _file_of(path: str | None) -> tuple[int, int] | None:
+    """Which file `path` names now, None when there is none."""
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def new_deployment(connection: sa.Connection, now_us: int) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Task
 from taskwire_db import database as database_module
 from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
+from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from tests.store.steps import new_task, options, unit, worker
@@ -174,6 +176,31 @@ def test_a_full_disk_answers_unavailable_and_later_writes_succeed(
     before = sum(reader.counts().values())
     database.execute(ops.submit, unit(new_task()))
     assert sum(reader.counts().values()) == before + 1
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_acknowledged_that_went_into_a_deleted_file(
+    writer: Writer, database: Database, replaced: bool
+) -> None:
+    writer.run(ops.submit, unit(new_task())).result(10)
+    assert database.url.database is not None
+    path = Path(database.url.database)
+    kept = path.rename(path.with_suffix(".kept"))
+    if replaced:
+        path.touch()
+
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        writer.run(ops.submit, unit(new_task())).result(10)
+
+    kept.replace(path)
+    writer.run(ops.submit, unit(new_task())).result(10)
+
+
+def test_an_error_of_the_database_does_not_tell_what_was_written(database: Database) -> None:
+    row = {"id": 1, "body": "hunter2"}
+    with database.transaction() as tx, pytest.raises(sa.exc.IntegrityError) as raised:
+        tx.connection.execute(sa.insert(option_sets), [row, row])
+    assert "hunter2" not in str(raised.value)
 
 
 def test_a_caller_that_has_gone_before_its_transaction_wants_nothing_written(

@@ -86,7 +86,9 @@ class Call:
         if isinstance(error, RequestError):
             return statuses.status_of(error)
         if isinstance(error, StoreUnavailable):
-            log.warning("the store did not answer a call", extra={"call": self.id})
+            log.warning(
+                "the store did not answer a call", extra={"call": self.id, "problem": str(error)}
+            )
             return statuses.status_of(statuses.store_unavailable(error))
         log.error("a call failed unexpectedly", exc_info=error, extra={"call": self.id})
         return statuses.status_of(statuses.internal(self.id))
