@@ -1,8 +1,8 @@
 """The clocks: the one place a stored time comes from.
 
 Wall time is for what people see and schedule. Leases use a clock that no time step can move:
-on SQLite, which is one host, CLOCK_BOOTTIME together with the host's boot id; on PostgreSQL
-the database's own clock, read when a transaction begins.
+CLOCK_BOOTTIME together with the host's boot id. That serves the processes of one host, as
+SQLite does; several hosts would each take the others' leases for ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Clock(Protocol):
 
 
 class HostClock:
-    """This host's clocks, for SQLite."""
+    """This host's clocks."""
 
     def __init__(self) -> None:
         self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

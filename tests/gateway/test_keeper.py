@@ -120,15 +120,22 @@ async def test_rows_are_stranded_when_the_broker_is_empty_twice() -> None:
     assert rows.given_back == [("images", 2_000)]
 
 
-async def test_a_filled_queue_between_two_sweeps_clears_the_suspicion() -> None:
-    sweep = StrandedSweep(rows := Rows(), Depths(0, 1, 0), Clock())
+async def test_a_busy_queue_does_not_hide_that_messages_are_missing() -> None:
+    sweep = StrandedSweep(rows := Rows(), Depths(2, 1, 2), Clock())
+    assert [await sweep.sweep() for _ in range(3)] == [0, 3, 3]
+    assert rows.given_back == [("images", 2_000), ("images", 3_000)]
+
+
+async def test_a_queue_with_all_its_messages_between_two_sweeps_clears_the_suspicion() -> None:
+    sweep = StrandedSweep(rows := Rows(), Depths(0, 3, 0), Clock())
     for _ in range(3):
         await sweep.sweep()
     assert not rows.given_back
 
 
 async def test_held_deliveries_and_a_silent_broker_are_no_proof() -> None:
-    held = StrandedSweep(rows := Rows(held=1), Depths(), Clock())
+    rows = Rows(held=1)
+    held = StrandedSweep(rows, Depths(2, 2), Clock())
     silent = StrandedSweep(rows, Depths(None, None), Clock())
     for sweep in (held, held, silent, silent):
         await sweep.sweep()
