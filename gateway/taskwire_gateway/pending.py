@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Task
+from taskwire_gateway.workers_alive import Served
 
 
 class PendingReason(IntEnum):
@@ -20,7 +20,7 @@ class PendingReason(IntEnum):
     NO_WORKER = 5
 
 
-def pending_reason(task: Task, live_workers: Mapping[str, int]) -> PendingReason:
+def pending_reason(task: Task, live_workers: Served) -> PendingReason:
     """What `task` waits for; UNSPECIFIED when it does not wait."""
     if task.state is State.SCHEDULED:
         return PendingReason.DELAYED
@@ -28,6 +28,6 @@ def pending_reason(task: Task, live_workers: Mapping[str, int]) -> PendingReason
         return PendingReason.BACKING_OFF
     if task.state is not State.QUEUED:
         return PendingReason.UNSPECIFIED
-    if not live_workers.get(task.type):
+    if not live_workers.get((task.queue, task.type)):
         return PendingReason.NO_WORKER
     return PendingReason.AWAITING_WORKER if task.dispatched else PendingReason.AWAITING_DISPATCH

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskwire_core.task import Dispatch, NewTask, Task, View
+from taskwire_gateway.workers_alive import Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class TaskReader(Protocol):
     async def by_request_id(self, owner: str, request_id: str) -> tuple[Task, bytes] | None:
         """The task that a request id made, with the request's hash; None when it is unused."""
 
-    async def live_workers(self) -> Mapping[str, int]:
-        """How many live worker processes run each task type."""
+    async def live_workers(self) -> Served:
+        """How many live worker processes run what."""
 
 
 class Announcements(Protocol):

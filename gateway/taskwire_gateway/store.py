@@ -10,6 +10,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
@@ -20,6 +21,7 @@ from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S
 from taskwire_gateway.ports import Cancelled, Planned, Recorded, RequestIdsReused
+from taskwire_gateway.workers_alive import Served
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +81,15 @@ class GatewayStore:
         found = await self._reader.call(Reader.get, [task_id], View.OUTCOME)
         return (found[task_id], request_hash) if task_id in found else None
 
-    async def live_workers(self) -> Mapping[str, int]:
+    async def live_workers(self) -> Served:
         """See `TaskReader`."""
         workers = await self._reader.call(Reader.live_workers)
-        return Counter(name for worker in workers if not worker.draining for name in worker.types)
+        return Counter(
+            served
+            for worker in workers
+            if not worker.draining
+            for served in product(worker.queues, worker.types)
+        )
 
     # The outbox.
 

@@ -214,7 +214,7 @@ def test_a_status_stays_small_whatever_is_wrong(text: str) -> None:
 
 
 class Nobody:
-    async def live_workers(self) -> dict[str, int]:
+    async def live_workers(self) -> dict[tuple[str, str], int]:
         return {}
 
 

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from taskwire.v1 import task_pb2
+from taskwire.v1 import options_pb2, task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_gateway.validation import Rules
 from tests.gateway.running import SHRINK, Running, Worker, refusal
@@ -100,7 +100,20 @@ async def test_validate_only_records_nothing(running: Running) -> None:
 async def test_require_worker_refuses_without_one(running: Running) -> None:
     refused = await refusal(running.tasks.SubmitTask(running.request(require_worker=True)))
     assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert (refused.reason, refused.metadata) == ("NO_WORKER", {"type": SHRINK})
+    assert refused.reason == "NO_WORKER"
+    assert refused.metadata == {"type": SHRINK, "queue": "images"}
+
+
+async def test_a_task_on_a_queue_that_nobody_works_on_has_no_worker(
+    running: Running, worker: Worker
+) -> None:
+    elsewhere = options_pb2.TaskOverrides(queue="elsewhere")
+    refused = await refusal(
+        running.tasks.SubmitTask(running.request(overrides=elsewhere, require_worker=True))
+    )
+    assert refused.metadata == {"type": SHRINK, "queue": "elsewhere"}
+    answer = await running.tasks.SubmitTask(running.request(overrides=elsewhere))
+    assert answer.task.pending_reason == task_pb2.PENDING_REASON_NO_WORKER
 
 
 async def test_require_worker_accepts_with_one(running: Running, worker: Worker) -> None:

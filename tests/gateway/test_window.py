@@ -11,7 +11,7 @@ import pytest
 from taskwire_core.task import Dispatch
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.dispatch.window import FIRST_RATE, LEAST, Window, Windows
-from taskwire_gateway.workers_alive import LiveWorkers
+from taskwire_gateway.workers_alive import LiveWorkers, Served
 from tests.support.eventually import eventually_async
 from tests.support.tasks import task
 
@@ -70,8 +70,8 @@ class Marks:
     async def dispatched(self) -> Mapping[str, int]:
         return {}
 
-    async def live_workers(self) -> Mapping[str, int]:
-        return {TYPE: 1}
+    async def live_workers(self) -> Served:
+        return {(QUEUE, TYPE): 1}
 
 
 class Broker:

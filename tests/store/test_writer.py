@@ -19,6 +19,7 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
+from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
 from tests.store.steps import new_task, options, unit, worker
 
@@ -162,6 +163,17 @@ def test_a_locked_database_answers_unavailable_and_nothing_is_written(
         foreign.close()
     assert writer.run(ops.submit, unit(new_task())).result(30).submitted[0].created
     assert sum(reader.counts().values()) == 1
+
+
+def test_a_writer_that_is_stopped_in_its_turn_holds_up_the_others_for_seconds_only(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "taskwire.db")
+    first, second = (Turnstile(path, patience_s=0.2) for _ in range(2))
+    with first.turn(), pytest.raises(StoreUnavailable, match="has held it"):
+        second.turn().__enter__()
+    with second.turn():
+        pass
 
 
 def test_a_full_disk_answers_unavailable_and_later_writes_succeed(

@@ -87,7 +87,7 @@ class Dispatcher:
     def takes(self, task_type: str, queue: str) -> bool:
         """Whether this gateway will publish one more task of that queue itself."""
         window = self._windows.of(queue)
-        if self.ready and window.room and self._workers.known().get(task_type):
+        if self.ready and window.room and self._workers.known().get((queue, task_type)):
             window.sent()
             self._active.set()
             return True

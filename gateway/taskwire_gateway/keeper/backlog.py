@@ -54,7 +54,9 @@ class Backlog:
         live = await self._workers.now()
         total = 0
         for queue, types in queues.items():
-            total += await self._fill(queue, sorted(found for found in types if live.get(found)))
+            total += await self._fill(
+                queue, sorted(found for found in types if live.get((queue, found)))
+            )
         return total
 
     async def _fill(self, queue: str, types: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from taskwire.v1 import task_service_pb2 as pb
-from taskwire_contracts import Contracts
+from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
 from taskwire_core.errors import FieldViolation, InvalidRequest, RequestError
 from taskwire_core.ids import to_text
@@ -27,7 +27,7 @@ from taskwire_gateway.watch.watching import (
     Event,
     Watching,
 )
-from taskwire_gateway.workers_alive import LiveWorkers
+from taskwire_gateway.workers_alive import LiveWorkers, Served
 
 SERVICE = "taskwire.v1.TaskService"
 _PAGE = 50
@@ -158,7 +158,7 @@ class TaskService:
         size = request.page_size or _PAGE
         live = await self._workers.now()
         response = pb.ListTaskTypesResponse(
-            task_types=[self._task_type(name, live.get(name, 0)) for name in names[:size]]
+            task_types=[self._task_type(self._contracts.types[name], live) for name in names[:size]]
         )
         if len(names) > size:
             response.next_page_token = names[size - 1]
@@ -197,15 +197,14 @@ class TaskService:
             beat.pending_reason = self._messages.pending(event.task)
         return pb.WatchTaskResponse(heartbeat=beat)
 
-    def _task_type(self, name: str, live_workers: int) -> pb.TaskType:
-        found = self._contracts.types[name]
+    def _task_type(self, found: TaskType, live: Served) -> pb.TaskType:
         return pb.TaskType(
-            name=name,
+            name=found.name,
             description=found.description,
             input_type=found.input_descriptor.full_name,
             result_type=found.result_descriptor.full_name,
             options=options_message(found.options),
-            live_workers=live_workers,
+            live_workers=live.get((found.options.queue, found.name), 0),
         )
 
 

@@ -245,12 +245,14 @@ class Submitting:
     async def _require_worker(self, request: SubmitTaskRequest, new: NewTask) -> None:
         if not request.require_worker:
             return
-        if self._workers.known().get(new.type) or (await self._workers.now()).get(new.type):
+        wanted = (new.options.queue, new.type)
+        if self._workers.known().get(wanted) or (await self._workers.now()).get(wanted):
             return
         raise Unready(
             "NO_WORKER",
-            f"No live worker runs {new.type}; start one, or leave require_worker out.",
-            metadata={"type": new.type},
+            f"No live worker runs {new.type} on the queue {new.options.queue}; start one, or"
+            " leave require_worker out.",
+            metadata={"type": new.type, "queue": new.options.queue},
         )
 
     async def _existing(
