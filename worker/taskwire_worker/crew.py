@@ -189,12 +189,18 @@ class Crew:
         if alive and not self.intake.is_open:
             _LOG.warning("lease renewed, taking work again")
             self.intake.open()
-        elif not alive and self.intake.is_open:
-            _LOG.error("lease not renewed, stopping all work")
-            self.intake.close()
-            # The lease may be renewed yet: what is dropped in silence would stay RUNNING then.
-            self._hand_back(self.held.take_waiting(), "the worker's lease was not renewed")
-            for held in self.held.running():
+        elif not alive:
+            if self.intake.is_open:
+                _LOG.error("lease not renewed, stopping all work")
+                self.intake.close()
+            self._give_up_all()
+
+    def _give_up_all(self) -> None:
+        # At every tick: a claim that was under way may still come in. The lease may be renewed
+        # yet: what is dropped in silence would stay RUNNING then.
+        self._hand_back(self.held.take_waiting(), "the worker's lease was not renewed")
+        for held in self.held.running():
+            if held.stopped is None:
                 held.tell_to_stop(Stop.LEASE)
 
     def _hand_back_late(self) -> None:

@@ -85,19 +85,26 @@ class Heart:
 
     def lost(self, worker_id: bytes) -> None:
         """The worker's process has died: its tasks are recovered at once."""
-        self._forget(worker_id)
-        self._wishes.put(lambda: self._book.lost(worker_id))
+        self._end(worker_id, self._book.lost)
 
     def retired(self, worker_id: bytes) -> None:
         """The worker's process has ended in order: what it still holds is handed back."""
-        self._forget(worker_id)
-        self._wishes.put(lambda: self._book.retired(worker_id))
+        self._end(worker_id, self._book.retired)
 
     def stop(self, timeout_s: float) -> bool:
         """Does what is still to be done, `timeout_s` seconds at most; whether all is done."""
         self._wishes.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _end(self, worker_id: bytes, write: Callable[[bytes], None]) -> None:
+        def ended() -> None:
+            write(worker_id)
+            # It may have been registered after its process had died.
+            self._forget(worker_id)
+
+        self._forget(worker_id)
+        self._wishes.put(ended)
 
     def _forget(self, worker_id: bytes) -> None:
         with self._lock:

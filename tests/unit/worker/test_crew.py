@@ -14,6 +14,7 @@ from taskwire_core.lifecycle import Event
 from taskwire_worker.crew import Crew, CrewOptions
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.isolation import ChildSetup
+from tests.support.eventually import eventually
 from tests.unit.worker import fakes
 
 
@@ -77,3 +78,23 @@ def test_what_waits_is_handed_back_when_the_lease_is_not_renewed(
     (settled,) = ledger.settlements(1)
     assert (settled.task_id, settled.event) == (waiting.task.id, Event.HANDED_BACK)
     assert settled.message == "the worker's lease was not renewed"
+
+
+def test_a_claim_that_comes_in_after_the_lease_is_handed_back(
+    crew: Crew, lease: Lease, ledger: fakes.FakeLedger
+) -> None:
+    lease.renewed = False
+    eventually(lambda: not crew.intake.is_open)
+    late = fakes.held(fakes.queued_task("acme.v1.Things/Do", DivideRequest()))
+    crew.held.reserve(1)
+    crew.held.add([late], reserved=1)
+
+    (settled,) = ledger.settlements(1)
+    assert settled.message == "the worker's lease was not renewed"
+
+
+def test_a_lease_that_is_renewed_late_lets_work_in_again(crew: Crew, lease: Lease) -> None:
+    lease.renewed = False
+    eventually(lambda: not crew.intake.is_open)
+    lease.renewed = True
+    eventually(lambda: crew.intake.is_open)

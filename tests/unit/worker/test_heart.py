@@ -134,6 +134,19 @@ def test_a_dead_worker_is_reported_and_renewed_no_more(scene: Scene) -> None:
     assert scene.book.reports[-1].keys() == {other}
 
 
+def test_a_worker_that_died_before_it_was_registered_is_renewed_no_more(scene: Scene) -> None:
+    scene.book.away = True
+    worker_id = scene.register()
+    scene.heart.lost(worker_id)
+    scene.book.away = False
+
+    eventually(lambda: scene.book.lost_ones == [worker_id])
+    other = scene.registered()
+    count = len(scene.book.reports)
+    eventually(lambda: len(scene.book.reports) > count)
+    assert scene.book.reports[-1].keys() == {other}
+
+
 def test_a_drain_is_told_at_once_and_the_held_deliveries_too(scene: Scene) -> None:
     worker_id = scene.registered()
 
