@@ -108,7 +108,7 @@ class Settings:
     )
     cancel_grace: timedelta = _setting(
         timedelta(seconds=5),
-        "how long a cancelled or late process-isolated handler may still run",
+        "how long a cancelled process-isolated handler may still run",
         parse_duration,
     )
     max_payload_bytes: int = _setting(

@@ -3,8 +3,8 @@
 Rules of this file:
 - Task rows are narrow: payloads, outcomes and options live in tables of their own, so that
   scans stay cheap. Ids are UUIDv7, so inserts land at the end of every tree.
-- Indexes are partial, on live rows only: they stay small however many tasks have ended
-  (docs/performance.md). Their conditions use literals, because SQLite matches a partial
+- Indexes are partial, on live rows only: they stay small however many tasks have ended.
+  Their conditions use literals, because SQLite matches a partial
   index only against literals.
 - Times are microseconds since 1970. A lease's time belongs to the clock of `clock.py`.
 - A trigger refuses a state change that leaves a terminal state or skips a version, whoever

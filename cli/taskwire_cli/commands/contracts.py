@@ -37,7 +37,8 @@ def build(directory: Path, out: Path, python_out: Path | None) -> None:
       TASKWIRE_CONTRACTS=contracts.binpb TASKWIRE_HANDLERS=acme.tasks taskwire dev
     """
     built = taskwire_contracts.build(directory, out, python_out)
-    print(f"{out}: {len(built.types)} task types")
+    count = len(built.types)
+    print(f"{out}: {count} task type{'' if count == 1 else 's'}")
     for name in built.types:
         print(f"  {name}")
     if not built.types:

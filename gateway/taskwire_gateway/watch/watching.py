@@ -1,4 +1,4 @@
-"""Following one task: the nine rules of docs/contract.md, without gRPC."""
+"""Following one task: the rules of a watch (docs/architecture.md), without gRPC."""
 
 from __future__ import annotations
 
