@@ -77,6 +77,16 @@ async def test_too_many_items_are_refused(running: Running) -> None:
     assert refused.metadata == {"items": "11"}
 
 
+async def test_too_many_bytes_are_refused(running: Running) -> None:
+    big = running.shrink(url="https://acme.dev/" + "a" * 1_900)
+    batch = pb.BatchSubmitTasksRequest(requests=[running.request(input=big) for _ in range(5)])
+    refused = await refusal(running.tasks.BatchSubmitTasks(batch))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "BATCH_TOO_LARGE"
+    assert "send smaller ones" in refused.message
+    assert int(refused.metadata["bytes"]) > 8_000
+
+
 async def test_an_empty_batch_is_refused(running: Running) -> None:
     refused = await refusal(running.tasks.BatchSubmitTasks(pb.BatchSubmitTasksRequest()))
     assert refused.reason == "FIELD_VIOLATION"
