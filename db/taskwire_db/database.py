@@ -192,9 +192,12 @@ class Transaction:
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
 
     def moved(self, task: Task, source: State | None) -> None:
-        """Record that `task` came into its state from `source`: for doorbells and counters."""
-        self.changed.append(task)
+        """Record that `task` came into its state from `source`: for doorbells and counters.
+
+        A new task (no source) rings nobody: nothing can wait for it before it is there.
+        """
         if source is not None:
+            self.changed.append(task)
             self._counts[task.type, task.queue, task.owner, source] -= 1
         self._counts[task.type, task.queue, task.owner, task.state] += 1
 
