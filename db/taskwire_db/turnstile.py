@@ -1,4 +1,4 @@
-"""The turnstile: writers of all processes take turns at a SQLite file, in the order they came."""
+"""The turnstile: writers of all processes take turns at a SQLite file, and none is starved."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _POLL_S = 0.0003
 
 
 class Turnstile:
-    """Two file locks that make writers of all processes take turns in the order they came.
+    """Two file locks that make writers of all processes take turns.
 
-    A writer waits at the gate while holding the queue's place, so that the one in front is
-    always the next. The locks end with their process, so a crash frees them; a process that is
-    stopped in its turn keeps it, so the others wait `patience_s` at most. They poll, because a
-    wait for a file lock that is under way cannot be given up.
+    A writer waits at the gate while holding the queue's place, so that the one whose turn ends
+    cannot take the next one too. The locks end with their process, so a crash frees them; a
+    process that is stopped in its turn keeps it, so the others wait `patience_s` at most. They
+    poll, because a wait for a file lock that is under way cannot be given up.
     """
 
     def __init__(self, database: str | None, *, patience_s: float) -> None:

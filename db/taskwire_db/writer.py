@@ -60,11 +60,6 @@ class Writer:
         self._closed = False
         self._thread.start()
 
-    @property
-    def depth(self) -> int:
-        """How many items wait for a transaction to begin."""
-        return self._pending.qsize()
-
     def run(self, operation: Operation[Item, Result], item: Item) -> Future[Result]:
         """A future of `operation`'s result for `item`, from any thread.
 

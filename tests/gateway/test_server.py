@@ -31,6 +31,7 @@ from taskwire_gateway.rpc.statuses import status_of, wire_message
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
+from tests.support.eventually import eventually_async
 from tests.support.tasks import task
 
 
@@ -195,10 +196,10 @@ async def test_an_address_in_use_is_one_line(
     await second.close()
 
 
-async def test_a_drain_lets_a_call_end(running: Running, worker: Worker) -> None:
+async def test_a_drain_tells_a_waiting_call_to_come_again(running: Running, worker: Worker) -> None:
     task_id = await running.submitted()
     wait = asyncio.ensure_future(running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id)))
-    await asyncio.sleep(0.01)
+    await eventually_async(lambda: running.gateway._hub.watchers == 1)
     await running.gateway.drain(timedelta(seconds=5))
     refused = await refusal(wait)
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")

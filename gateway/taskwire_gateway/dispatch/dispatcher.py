@@ -79,11 +79,6 @@ class Dispatcher:
         """Whether the broker takes messages now."""
         return self._broker is not None and self._broker.connected
 
-    @property
-    def unconfirmed(self) -> int:
-        """How many dispatches the broker has not answered."""
-        return len(self._unconfirmed) + len(self._outbox)
-
     def takes(self, task_type: str, queue: str) -> bool:
         """Whether this gateway will publish one more task of that queue itself."""
         window = self._windows.of(queue)
