@@ -31,9 +31,24 @@ class Child:
     process: subprocess.Popen[bytes]
     pipe: Connection
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended; what it started may live on until `kill`."""
+        if self.process.returncode is not None:
+            return True
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            return os.waitid(os.P_PID, self.process.pid, how) is not None
+        except ChildProcessError:
+            return True
+
     def kill(self) -> None:
-        """Ends the process, with everything that it started in its session, at once."""
-        if self.process.poll() is None:
+        """Ends the process, with everything that it started in its session, at once.
+
+        What it started ends also when the process itself has ended, unless it was reaped: its
+        number may be somebody else's from then on.
+        """
+        if self.process.returncode is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -35,7 +35,8 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
         case 6:
             sys.exit(3)
         case 7:
-            if os.fork():
+            if left := os.fork():
+                context.progress(fraction=0.5, message=str(left))
                 os._exit(7)
             time.sleep(10)
             os._exit(0)

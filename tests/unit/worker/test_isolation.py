@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
@@ -73,6 +74,14 @@ def pid_of_work(pool: IsolationPool) -> int:
     return answer.attempts
 
 
+def is_running(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 def test_a_result_comes_back_from_another_process(pool: IsolationPool) -> None:
     assert pid_of_work(pool) != os.getpid()
 
@@ -88,9 +97,12 @@ def test_a_child_that_dies_takes_only_its_own_attempt_along(pool: IsolationPool)
 
 def test_a_death_is_noticed_although_a_forked_process_holds_the_pipe(pool: IsolationPool) -> None:
     begun = time.monotonic()
+    reports: list[ProgressReport] = []
 
-    assert pool.run(flaky(LEAVE), ignore) == Died()
+    assert pool.run(flaky(LEAVE), reports.append) == Died()
     assert time.monotonic() - begun < 8
+    left = int(reports[0].message)
+    assert eventually(lambda: not is_running(left), within=5)
 
 
 def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: IsolationPool) -> None:

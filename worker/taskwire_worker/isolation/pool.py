@@ -114,8 +114,9 @@ class IsolationPool:
         with self._lock:
             while self._idle:
                 child = self._idle.pop()
-                if child.process.poll() is None:
+                if not child.ended:
                     return child
+                child.kill()
                 child.reap()
         return self._order().result()
 
