@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
 import grpc
@@ -25,8 +26,10 @@ from taskwire_core.errors import (
 )
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Attempt, Payload, View
+from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
+from taskwire_gateway.rpc.calls import Call, Send, stream
 from taskwire_gateway.rpc.statuses import status_of, wire_message
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.workers_alive import LiveWorkers
@@ -203,6 +206,37 @@ async def test_a_drain_tells_a_waiting_call_to_come_again(running: Running, work
     await running.gateway.drain(timedelta(seconds=5))
     refused = await refusal(wait)
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")
+
+
+async def test_a_malformed_reflection_request_is_refused_like_any_other(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def garbage() -> AsyncIterator[bytes]:
+        yield b"\xff\xff"
+
+    method: grpc.aio.StreamUnaryMultiCallable[bytes, bytes] = running.channel.stream_unary(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    )
+    refused = await refusal(method(garbage()))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "MALFORMED_REQUEST"
+    assert not caplog.records
+
+
+async def test_a_caller_that_goes_while_it_is_written_to_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Gone:
+        async def write(self, _data: bytes) -> None:
+            raise grpc.aio.InternalError("Failed execute_batch")
+
+    async def serve(_request: pb.WatchTaskRequest, _call: Call, send: Send) -> None:
+        await send(pb.WatchTaskResponse())
+
+    handler: Any = stream(pb.WatchTaskRequest, Admission().gate(Kind.WATCH), serve)
+    with pytest.raises(asyncio.CancelledError):
+        await handler.unary_stream(b"", Gone())
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("text", ["x", "😀"])

@@ -7,6 +7,7 @@ knows nothing of statuses; nothing that nobody foresaw leaves with its own text.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import secrets
@@ -142,7 +143,12 @@ def stream(
 
     async def answer(data: bytes, context: Context) -> None:
         async def send(message: Message) -> None:
-            await context.write(message.SerializeToString())
+            data = message.SerializeToString()
+            try:
+                await context.write(data)
+            except grpc.aio.BaseError:
+                # The caller has gone in the middle of it; grpc says so a moment later.
+                raise asyncio.CancelledError from None
 
         async with Call(context) as call:
             with gate:

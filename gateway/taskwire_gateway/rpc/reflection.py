@@ -16,6 +16,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
+from taskwire_gateway.rpc.calls import Call, Context, Handler, parse
+
 _METHODS = ("v1", "v1alpha")
 
 
@@ -29,26 +31,24 @@ class Reflection:
         self._serialized: dict[str, bytes] = {}
         _add_own_files(pool)
 
-    def handlers(self) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    def handlers(self) -> dict[str, Handler]:
         """The method handlers by path."""
-        handler = grpc.stream_stream_rpc_method_handler(
-            self._serve,
-            request_deserializer=pb.ServerReflectionRequest.FromString,
-            response_serializer=pb.ServerReflectionResponse.SerializeToString,
-        )
+        handler: Handler = grpc.stream_stream_rpc_method_handler(self._serve)
         return {
-            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": handler  # type: ignore[misc]  # its messages are typed
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": handler
             for version in _METHODS
         }
 
     async def _serve(
-        self, requests: AsyncIterator[pb.ServerReflectionRequest], _context: object
-    ) -> AsyncIterator[pb.ServerReflectionResponse]:
-        async for request in requests:
-            response = self._answer(request)
-            response.valid_host = request.host
-            response.original_request.CopyFrom(request)
-            yield response
+        self, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        async with Call(context):
+            async for data in requests:
+                request = parse(data, pb.ServerReflectionRequest)
+                response = self._answer(request)
+                response.valid_host = request.host
+                response.original_request.CopyFrom(request)
+                yield response.SerializeToString()
 
     def _answer(self, request: pb.ServerReflectionRequest) -> pb.ServerReflectionResponse:
         try:
