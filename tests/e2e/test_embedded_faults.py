@@ -131,7 +131,7 @@ def test_kill_9_loses_no_task_in_any_state_and_repeats_only_what_ran(
     killable: JournalServer,
 ) -> None:
     with Client(killable.address) as client:
-        ids = {"retrying": submit(client, "retrying", backoff_s=5, failures=1)}
+        ids = {"retrying": submit(client, "retrying", backoff_s=8, failures=1)}
         comes_to(client, ids["retrying"], RETRYING)
         ids["cancelling"] = deaf_and_told(client, "cancelling", LONG)
         for key in ("running1", "running2"):
