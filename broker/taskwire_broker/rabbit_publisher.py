@@ -237,10 +237,14 @@ class RabbitPublisher:
                 elif not told:
                     log.warning("RabbitMQ cannot be reached for publishing; trying again")
                     told = True
+            except Exception:
+                # Whatever it was, nothing more would ever be published if this task ended.
+                log.exception("publishing to RabbitMQ failed; connecting again")
             finally:
                 self._link = None
                 self._refuse_everything()
-                await link.end()
+                with contextlib.suppress(Exception):
+                    await link.end()
             await asyncio.sleep(next(pauses))
 
     async def _use(self, link: PublisherLink) -> None:

@@ -99,14 +99,14 @@ def failed(
     )
 
 
-def lost(task: Task, *, now_us: int, alone: bool | None = None) -> Settlement:
+def lost(task: Task, *, now_us: int, alone: bool) -> Settlement:
     """The process that ran the attempt is gone.
 
-    A task that shared its process may be innocent: it runs next alone. One that was alone
-    counts a crash; the third is poison. `alone` defaults to the task's own `solo` mark.
+    A task that shared its process may be innocent: it runs next alone. One that was `alone` in
+    it counts a crash; the third is poison. Who loses a whole worker says False: a task that
+    ran alone there had a child process of its own, which went with the worker.
     """
-    was_alone = task.solo if alone is None else alone
-    crashes = task.crashes + 1 if was_alone else task.crashes
+    crashes = task.crashes + 1 if alone else task.crashes
     failure = poison() if crashes >= MAX_CRASHES else worker_lost()
     return failed(task, failure, now_us=now_us, event=Event.LOST, crashes=crashes, solo=True)
 

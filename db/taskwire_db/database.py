@@ -259,8 +259,12 @@ def _parse(url: str) -> sa.URL:
             " use sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database"
         )
     if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    elif not parsed.database:
+        # Leases would be read on each host's own clock: hosts would take one another for dead.
+        raise ConfigurationError(
+            "TASKWIRE_DATABASE_URL names a PostgreSQL database, which this version does not"
+            " support yet; use sqlite:///path/to/file.db"
+        )
+    if not parsed.database:
         raise ConfigurationError(
             "TASKWIRE_DATABASE_URL names no file; use sqlite:///path/to/file.db"
         )

@@ -73,6 +73,8 @@ tasks = sa.Table(
     sa.Column("start_deadline", Micros),
     sa.Column("total_deadline", Micros),
     sa.Column("run_deadline", Micros),
+    # The same moment on the clock of leases, which no time step moves: what the sweep asks.
+    sa.Column("run_expires", Micros),
     sa.Column("worker_id", Id),
     sa.Column("dispatch", sa.Integer, nullable=False),
     sa.Column("dispatched_at", Micros),
@@ -103,7 +105,7 @@ INDEX_CONDITIONS: dict[str, tuple[list[sa.ColumnElement[object]], sa.ColumnEleme
         is_state(tasks.c.state, State.SCHEDULED, State.RETRYING),
     ),
     "ix_tasks_held": (
-        [tasks.c.worker_id, tasks.c.run_deadline],
+        [tasks.c.worker_id, tasks.c.run_expires],
         is_state(tasks.c.state, State.RUNNING, State.CANCELLING),
     ),
     "ix_tasks_start_deadline": (

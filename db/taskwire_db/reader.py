@@ -171,12 +171,17 @@ class Reader:
         )
         return {row[0]: row[1] for row in self._all(statement)}
 
-    def counts(self) -> dict[tuple[str, str, str, State], int]:
-        """The maintained counters: (type, queue, owner, state) → how many tasks."""
+    def counts(self, *states: State) -> dict[tuple[str, str, str, State], int]:
+        """The maintained counters: (type, queue, owner, state) → how many tasks.
+
+        Only of `states`, where any are named.
+        """
         c = task_counters.c
         statement = sa.select(c.type, c.queue, c.owner, c.state, sa.func.sum(c.count)).group_by(
             c.type, c.queue, c.owner, c.state
         )
+        if states:
+            statement = statement.where(c.state.in_(states))
         return {
             (row[0], row[1], row[2], State(row[3])): int(row[4])
             for row in self._all(statement)

@@ -180,6 +180,7 @@ def task_row(
         task.total_deadline_us,
         None,
         None,
+        None,
         task.dispatch,
         None,
         gateway_id,

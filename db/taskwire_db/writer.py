@@ -8,12 +8,13 @@ cannot be written fails alone: its group is run again, one transaction per item.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
@@ -57,6 +58,8 @@ class Writer:
         self._announce = announce
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="taskwire-writer", daemon=True)
+        self._closing = threading.Lock()
+        """Held to add to what is pending, so that nothing comes after the end."""
         self._closed = False
         self._thread.start()
 
@@ -78,16 +81,18 @@ class Writer:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Commit what is pending and end the thread; later calls get StoreUnavailable."""
-        if self._closed:
-            return
-        self._closed = True
-        self._pending.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._pending.put(None)
         self._thread.join(timeout_s)
 
     def _put(self, pending: _Pending) -> None:
-        if self._closed:
-            raise StoreUnavailable("the writer is closed")
-        self._pending.put(pending)
+        with self._closing:
+            if self._closed:
+                raise StoreUnavailable("the writer is closed")
+            self._pending.put(pending)
 
     def _run(self) -> None:
         while True:
@@ -180,7 +185,9 @@ def _finish_all(group: Sequence[_Pending]) -> None:
 def _finish(pending: _Pending) -> None:
     if pending.future.done():
         return
-    if pending.error is not None:
-        pending.future.set_exception(pending.error)
-    else:
-        pending.future.set_result(pending.result)
+    # A caller that goes away at this very moment must not end the writer's thread.
+    with contextlib.suppress(InvalidStateError, asyncio.InvalidStateError):
+        if pending.error is not None:
+            pending.future.set_exception(pending.error)
+        else:
+            pending.future.set_result(pending.result)

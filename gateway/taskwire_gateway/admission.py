@@ -1,14 +1,16 @@
 """Admission control: how many calls of each kind are served at once, and when none is.
 
 grpc's own `maximum_concurrent_rpcs` counts streams together with short calls; here each
-kind has its own limit, so that watchers cannot shut out submissions.
+kind has its own limit, so that watchers cannot shut out submissions. The bytes of all requests
+in progress have one limit, because a few hundred large ones would take all the memory.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
-from types import TracebackType
 
 from taskwire_core.errors import Refused, RequestError, Unavailable
 
@@ -21,15 +23,22 @@ class Kind(StrEnum):
     DURABLE = "durable"
 
 
+REQUEST_BYTES = 256 * 1024 * 1024
+"""Of requests in progress together, as they came: parsed they are several times as large."""
+
 LIMITS = {Kind.UNARY: 2_000, Kind.WATCH: 10_000, Kind.DURABLE: 10_000}
 
 
 class Admission:
     """Counts the calls in progress. Used on the event loop only."""
 
-    def __init__(self, limits: dict[Kind, int] | None = None) -> None:
+    def __init__(
+        self, limits: dict[Kind, int] | None = None, *, request_bytes: int = REQUEST_BYTES
+    ) -> None:
         self._limits = {**LIMITS, **(limits or {})}
         self._open = dict.fromkeys(Kind, 0)
+        self._most_bytes = request_bytes
+        self._bytes = 0
         self._draining = False
         self._gates = {kind: Gate(self, kind) for kind in Kind}
 
@@ -45,40 +54,47 @@ class Admission:
         """Refuse every new call from now on."""
         self._draining = True
 
-    def enter(self, kind: Kind) -> None:
-        """Count one more call.
+    def enter(self, kind: Kind, size: int) -> None:
+        """Count one more call, whose request has `size` bytes.
 
         Raises:
-            RequestError: the server drains, or the limit of this kind is reached.
+            RequestError: the server drains, or the limit of this kind or of bytes is reached.
         """
         if self._draining:
             raise draining()
         if self._open[kind] >= self._limits[kind]:
             raise _refusal(kind, self._limits[kind])
+        if self._bytes and self._bytes + size > self._most_bytes:
+            raise _overloaded(self._most_bytes)
         self._open[kind] += 1
+        self._bytes += size
 
-    def leave(self, kind: Kind) -> None:
-        """Count one call less."""
+    def leave(self, kind: Kind, size: int) -> None:
+        """Count one call less, that had `size` bytes."""
         self._open[kind] -= 1
+        self._bytes -= size
 
 
 class Gate:
-    """The context manager of one kind; it has no state of its own and is shared by all calls."""
+    """The way in for calls of one kind; it has no state of its own and is shared by all."""
 
     def __init__(self, admission: Admission, kind: Kind) -> None:
         self._admission = admission
         self._kind = kind
 
-    def __enter__(self) -> None:
-        self._admission.enter(self._kind)
+    @contextmanager
+    def admit(self, request: bytes) -> Iterator[None]:
+        """Counts the call, and its request's bytes, as long as the block lasts.
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._admission.leave(self._kind)
+        Raises:
+            RequestError: it is not admitted.
+        """
+        size = len(request)
+        self._admission.enter(self._kind, size)
+        try:
+            yield
+        finally:
+            self._admission.leave(self._kind, size)
 
 
 def draining() -> RequestError:
@@ -98,6 +114,10 @@ def _refusal(kind: Kind, limit: int) -> RequestError:
             metadata={"limit": str(limit)},
             retry_after=timedelta(seconds=5),
         )
+    return _overloaded(limit)
+
+
+def _overloaded(limit: int) -> RequestError:
     return Unavailable(
         "OVERLOADED",
         "This server is busy; try again in a moment.",

@@ -108,9 +108,8 @@ class GatewayStore:
     async def queued_types(self) -> Mapping[str, frozenset[str]]:
         """See `BacklogRows`: from the counters, which cost the same however long the backlog."""
         queues: dict[str, set[str]] = {}
-        for name, queue, _, state in await self._reader.call(Reader.counts):
-            if state is State.QUEUED:
-                queues.setdefault(queue, set()).add(name)
+        for name, queue, _, _ in await self._reader.call(Reader.counts, State.QUEUED):
+            queues.setdefault(queue, set()).add(name)
         return {queue: frozenset(types) for queue, types in queues.items()}
 
     async def take(self, queue: str, types: Sequence[str], limit: int) -> list[Dispatch]:

@@ -82,11 +82,20 @@ def test_a_file_that_is_no_database_is_one_line(taskwire: Taskwire, tmp_path: Pa
 
 
 def test_a_database_that_does_not_answer_is_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TASKWIRE_DATABASE_URL", f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}")
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert answer.line.startswith("taskwire: the database does not answer: ")
+
+
+def test_postgresql_is_refused_in_one_line_until_it_is_supported(
     taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = "postgresql+psycopg://user:secret@127.0.0.1:1/x"
     monkeypatch.setenv("TASKWIRE_DATABASE_URL", url)
     answer = taskwire("db", "upgrade")
     assert answer.code == 2
-    assert answer.line.startswith("taskwire: the database does not answer: ")
+    assert "does not support yet" in answer.line
     assert "secret" not in answer.line

@@ -63,13 +63,12 @@ def spawned(service: str, settings: dict[str, str], **path: str) -> str:
 
 @BOTH
 def test_a_database_that_does_not_answer(
-    settings: dict[str, str], refusal: Refusal, service: str
+    settings: dict[str, str], refusal: Refusal, service: str, tmp_path: Path
 ) -> None:
-    url = "postgresql+psycopg://user:secret@127.0.0.1:1/x"
+    url = f"sqlite:///{tmp_path / 'nowhere' / 'taskwire.db'}"
     line = refusal(service, **{**settings, "database_url": url})
     assert "cannot reach the database" in line
     assert "check TASKWIRE_DATABASE_URL" in line
-    assert "secret" not in line
 
 
 @BOTH

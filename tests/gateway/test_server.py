@@ -23,6 +23,7 @@ from taskwire_core.errors import (
     FieldViolation,
     InvalidRequest,
     StoreUnavailable,
+    Unavailable,
 )
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Attempt, Payload, View
@@ -286,3 +287,14 @@ def test_a_message_fits_into_a_header_however_it_is_spelled(text: str) -> None:
     message = wire_message(text)
     assert message.endswith("…")
     assert len(quote(message)) < 1_300
+
+
+def test_the_bytes_of_all_requests_in_progress_have_one_limit() -> None:
+    admission = Admission(request_bytes=100)
+    unary, durable = admission.gate(Kind.UNARY), admission.gate(Kind.DURABLE)
+    with unary.admit(b"x" * 150):
+        with pytest.raises(Unavailable, match="busy") as refused, durable.admit(b"x"):
+            pass
+        assert refused.value.reason == "OVERLOADED"
+    with unary.admit(b"x" * 60), durable.admit(b"x" * 40):
+        pass

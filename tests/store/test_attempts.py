@@ -190,21 +190,35 @@ def test_a_lost_worker_is_found_and_its_task_runs_alone_next(
 
 
 def test_a_task_that_crashes_alone_three_times_is_poison(
-    database: Database, reader: Reader, clock: ManualClock
+    database: Database, clock: ManualClock
 ) -> None:
     task = running(database, new_task(opts=options(max_attempts=100)))
-    for _ in range(4):
+    for _ in range(2):
+        crashed = recovery.lost(task, now_us=clock.now_us(), alone=True)
+        assert crashed.target == State.RETRYING
+        database.execute(ops.settle, crashed)
+        clock.advance(2)
+        database.execute(ops.sweep_due, ops.Sweep())
+        task = claimed(database, task.id, worker(database))
+    ended = database.execute(ops.settle, recovery.lost(task, now_us=clock.now_us(), alone=True))
+    assert ended is not None
+    assert ended.state == State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.kind == FailureKind.POISON
+
+
+def test_workers_that_are_killed_over_and_over_make_no_task_poison(
+    database: Database, clock: ManualClock
+) -> None:
+    task = running(database, new_task(opts=options(max_attempts=100)))
+    for _ in range(6):
         database.execute(ops.expire_worker, task.worker_id or b"")
         (lost,) = database.execute(ops.sweep_lost, ops.Sweep())
-        if lost.state == State.RETRYING:
-            clock.advance(2)
-            database.execute(ops.sweep_due, ops.Sweep())
-            task = claimed(database, task.id, worker(database))
-    found = reader.get([task.id])[task.id]
-    assert found.state == State.FAILED
-    assert found.failure is not None
-    assert found.failure.kind == FailureKind.POISON
-    assert found.attempt == 4
+        assert (lost.state, lost.crashes) == (State.RETRYING, 0)
+        clock.advance(2)
+        database.execute(ops.sweep_due, ops.Sweep())
+        task = claimed(database, task.id, worker(database))
+    assert task.solo
 
 
 def test_an_at_most_once_task_never_begins_again(database: Database) -> None:
@@ -226,6 +240,20 @@ def test_an_attempt_past_its_run_deadline_is_timed_out(
     (late,) = database.execute(ops.sweep_lost, ops.Sweep())
     assert late.state == State.RETRYING
     assert not late.solo
+
+
+def test_a_step_of_the_wall_clock_ends_no_attempt(database: Database, clock: ManualClock) -> None:
+    running(database)
+    clock.wall_us += 3600 * SECOND
+    assert database.execute(ops.sweep_lost, ops.Sweep()) == []
+
+
+def test_a_wall_clock_that_is_set_back_keeps_nothing_queued_from_its_worker(
+    database: Database, clock: ManualClock
+) -> None:
+    made = submit(database, new_task())
+    clock.wall_us -= 3600 * SECOND
+    assert claim(database, made.id, worker(database)) is not None
 
 
 def test_a_task_that_never_began_expires(database: Database, clock: ManualClock) -> None:

@@ -94,23 +94,23 @@ def test_a_retry_that_would_come_after_the_total_time_out_is_not_made() -> None:
 def test_a_task_that_is_at_most_once_is_never_retried() -> None:
     once = task(at_most_once=True, retry=RetryPolicy(max_attempts=1))
     assert failed(once, RETRYABLE, now_us=NOW).target == State.FAILED
-    settled = lost(once, now_us=NOW)
+    settled = lost(once, now_us=NOW, alone=False)
     assert settled.target == State.FAILED
     assert settled.failure is not None
     assert settled.failure.kind == FailureKind.WORKER_LOST
 
 
 def test_a_neighbour_of_a_crash_runs_alone_next_and_counts_nothing() -> None:
-    settled = lost(task(), now_us=NOW)
+    settled = lost(task(), now_us=NOW, alone=False)
     assert settled.solo
     assert settled.crashes == 0
 
 
 def test_the_third_crash_alone_is_poison() -> None:
     alone = replace(task(), solo=True)
-    first = lost(alone, now_us=NOW)
+    first = lost(alone, now_us=NOW, alone=True)
     assert (first.crashes, first.target) == (1, State.RETRYING)
-    third = lost(replace(alone, crashes=2), now_us=NOW)
+    third = lost(replace(alone, crashes=2), now_us=NOW, alone=True)
     assert third.target == State.FAILED
     assert third.failure is not None
     assert third.failure.kind == FailureKind.POISON

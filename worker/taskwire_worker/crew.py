@@ -94,6 +94,11 @@ class Crew:
             slots=options.threads,
             queues=deliveries.queues,
             types=handlers,
+            never_ahead={
+                handler.task_type.options.queue
+                for handler in handlers.values()
+                if handler.task_type.options.at_most_once
+            },
         )
         self._pool = IsolationPool(
             options.isolation,

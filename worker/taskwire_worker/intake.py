@@ -29,11 +29,17 @@ class Intake:
         slots: int,
         queues: Collection[str],
         types: Collection[str],
+        never_ahead: Collection[str] = (),
     ) -> None:
+        """`never_ahead` are queues whose tasks are claimed for free slots only.
+
+        What must begin at most once is lost with a worker that has claimed it, begun or not.
+        """
         self._ledger = ledger
         self._held = held
         self._slots = slots
         self._types = frozenset(types)
+        self._never_ahead = frozenset(never_ahead)
         self._rates = {queue: CompletionRate() for queue in queues}
         self._total_rate = CompletionRate()
         self._open = False
@@ -66,7 +72,7 @@ class Intake:
             waiting=held.waiting,
             queue_held=held.on_queue(queue),
             queue_waiting=held.waiting_on_queue(queue),
-            queue_rate=self._rate(queue).per_second(now),
+            queue_rate=0.0 if queue in self._never_ahead else self._rate(queue).per_second(now),
             total_rate=self._total_rate.per_second(now),
             queues=max(1, len(self._rates)),
         )

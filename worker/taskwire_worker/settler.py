@@ -10,6 +10,7 @@ import functools
 import logging
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future
 
 from taskwire_core.errors import StoreUnavailable
@@ -38,7 +39,7 @@ class Settler:
         self._changed = threading.Condition(self._lock)
         self._unwritten: dict[_Key, Settlement] = {}
         self._again: list[Settlement] = []
-        self._defects = 0
+        self._defects: Counter[_Key] = Counter()
         self._wait_s = _FIRST_WAIT_S
         self._closing = False
         self.fenced_out = 0
@@ -100,10 +101,12 @@ class Settler:
 
     def _failed(self, settlement: Settlement, error: BaseException) -> None:
         if not isinstance(error, StoreUnavailable):
-            self._defects += 1
+            key = (settlement.task_id, settlement.attempt)
+            self._defects[key] += 1
             _LOG.error("settlement failed", exc_info=error)
-            if self._defects > _MAX_DEFECTS:
-                self._unwritten.pop((settlement.task_id, settlement.attempt), None)
+            if self._defects[key] > _MAX_DEFECTS:
+                del self._defects[key]
+                self._unwritten.pop(key, None)
                 return
         with self._changed:
             self._again.append(settlement)

@@ -26,6 +26,7 @@ class ClaimRequest:
 
 
 _now = sa.bindparam("now", type_=Micros)
+_lease_now = sa.bindparam("lease_now", type_=Micros)
 _SOURCES = sources(Event.CLAIM)
 
 
@@ -38,10 +39,13 @@ def _build(v: sa.CTE) -> sa.ClauseElement:
         sa.select(sa.literal_column("1"))
         .where(workers.c.id == v.c.worker_id)
         .where(workers.c.boot == sa.bindparam("boot", type_=sa.Text()))
-        .where(workers.c.lease_expires > sa.bindparam("lease_now", type_=Micros))
+        .where(workers.c.lease_expires > _lease_now)
         .exists()
     )
-    run_deadline = _now + tasks.c.attempt_timeout
+    run_deadline = sa.case(
+        (tasks.c.total_deadline < _now + tasks.c.attempt_timeout, tasks.c.total_deadline),
+        else_=_now + tasks.c.attempt_timeout,
+    )
     return (
         sa.update(tasks)
         .values(
@@ -51,14 +55,11 @@ def _build(v: sa.CTE) -> sa.ClauseElement:
             worker_id=v.c.worker_id,
             start_time=sa.func.coalesce(tasks.c.start_time, _now),
             update_time=_now,
-            run_deadline=sa.case(
-                (tasks.c.total_deadline < run_deadline, tasks.c.total_deadline),
-                else_=run_deadline,
-            ),
+            run_deadline=run_deadline,
+            run_expires=_lease_now + (run_deadline - _now),
         )
         .where(tasks.c.id == v.c.id)
         .where(is_state(tasks.c.state, *_SOURCES))
-        .where(tasks.c.not_before <= _now)
         .where(
             (tasks.c.attempt > sa.literal_column("0"))
             | tasks.c.start_deadline.is_(None)
@@ -76,8 +77,8 @@ _claim = GroupStatement({"id": Id, "worker_id": Id}, _build)
 def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None]:
     """The tasks that are the workers' to run now, with their input; None where they are not.
 
-    A task is claimed when it is QUEUED and due, within its time-outs, and its worker's lease
-    is alive. The same task asked for twice in a group is given to the first.
+    A task is claimed when it is QUEUED, within its time-outs, and its worker's lease is alive.
+    The same task asked for twice in a group is given to the first.
     """
     rows = _claim.run(
         tx.connection,

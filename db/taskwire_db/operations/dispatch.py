@@ -23,7 +23,6 @@ _queued = is_state(tasks.c.state, State.QUEUED)
 _one: sa.ColumnClause[int] = sa.literal_column("1")
 _COLUMNS: Columns = {"id": Id, "number": sa.Integer()}
 
-NO_HANDLER_PAUSE_US = 1_000_000
 CANDIDATES_PER_PLACE = 4
 
 _mark = GroupStatement(
@@ -44,7 +43,6 @@ _unmark = GroupStatement(
             dispatched_at=sa.null(),
             gateway_id=sa.null(),
             dispatch=tasks.c.dispatch + _one,
-            not_before=_now + sa.literal_column(str(NO_HANDLER_PAUSE_US)),
         )
         .where(tasks.c.id == v.c.id, tasks.c.dispatch == v.c.number, _queued)
     ),
@@ -58,8 +56,8 @@ def mark_dispatched(tx: Transaction, dispatches: Sequence[Dispatch]) -> list[Non
 
 
 def undispatch(tx: Transaction, dispatches: Sequence[Dispatch]) -> list[None]:
-    """These met a worker without their handler: the dispatcher sends them again in a second."""
-    _unmark.run(tx.connection, [(d.task_id, d.number) for d in dispatches], now=tx.now_us)
+    """These met a worker without their handler: the dispatcher's next sweep sends them again."""
+    _unmark.run(tx.connection, [(d.task_id, d.number) for d in dispatches])
     return [None] * len(dispatches)
 
 
@@ -84,7 +82,6 @@ def _take(tx: Transaction, request: Backlog) -> list[Dispatch]:
         {
             "wanted_queue": request.queue,
             "types": list(request.types),
-            "now": tx.now_us,
             "limit": request.limit,
             "candidates": request.limit * CANDIDATES_PER_PLACE,
             "gateway": request.gateway_id,
@@ -103,7 +100,6 @@ def _take_statement() -> sa.Update:
         .where(_queued, tasks.c.dispatched_at.is_(None), tasks.c.gateway_id.is_(None))
         .where(tasks.c.queue == sa.bindparam("wanted_queue", type_=sa.Text()))
         .where(tasks.c.type.in_(sa.bindparam("types", expanding=True)))
-        .where(tasks.c.not_before <= _now)
         .order_by(tasks.c.priority.desc(), tasks.c.id)
         .limit(sa.bindparam("candidates", type_=sa.Integer()))
         .subquery()

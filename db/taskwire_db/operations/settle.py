@@ -56,6 +56,7 @@ def settlement_update(v: sa.CTE) -> sa.Update:
             delete_time=sa.case((ended, _now + tasks.c.result_ttl)),
             worker_id=sa.case((ended, tasks.c.worker_id)),
             run_deadline=sa.null(),
+            run_expires=sa.null(),
             dispatch=tasks.c.dispatch + v.c.handed_back,
             dispatched_at=sa.null(),
             gateway_id=sa.null(),

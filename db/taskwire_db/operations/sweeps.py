@@ -105,7 +105,7 @@ def _sweep_due(tx: Transaction, sweep: Sweep) -> list[Task]:
 
 _LOST = (
     sa.select(*TASK_COLUMNS, _alive().label("alive"))
-    .where(_held, ~_alive() | (tasks.c.run_deadline < _overdue))
+    .where(_held, ~_alive() | (tasks.c.run_expires < _overdue))
     .limit(_limit)
     .with_for_update(skip_locked=True, of=tasks)
 )
@@ -113,7 +113,7 @@ _LOST_BY_WORKER = _LOST.where(tasks.c.worker_id == sa.bindparam("worker_id", typ
 
 _end_lost = GroupStatement(
     COLUMNS,
-    lambda v: settlement_update(v).where(~_alive() | (tasks.c.run_deadline < _overdue)),
+    lambda v: settlement_update(v).where(~_alive() | (tasks.c.run_expires < _overdue)),
 )
 
 
@@ -126,7 +126,7 @@ def _sweep_lost(tx: Transaction, sweep: Sweep) -> list[Task]:
     guard: dict[str, Any] = {
         "boot": tx.clock.boot,
         "lease_now": tx.lease_us,
-        "overdue": tx.now_us - sweep.grace_us,
+        "overdue": tx.lease_us - sweep.grace_us,
     }
     statement, arguments = _LOST, {**guard, "limit": sweep.limit}
     if sweep.worker_id is not None:
@@ -134,7 +134,7 @@ def _sweep_lost(tx: Transaction, sweep: Sweep) -> list[Task]:
         arguments["worker_id"] = sweep.worker_id
     rows = tx.connection.execute(statement, arguments).all()
     settlements = [
-        (overran if row[WIDTH] else lost)(task, now_us=tx.now_us)
+        overran(task, now_us=tx.now_us) if row[WIDTH] else lost(task, now_us=tx.now_us, alone=False)
         for task, row in zip(read_tasks(tx.database, tx.connection, rows), rows, strict=True)
     ]
     if not settlements:

@@ -124,7 +124,7 @@ def unary(
 
     async def answer(data: bytes, context: Context) -> bytes:
         async with Call(context) as call:
-            with gate:
+            with gate.admit(data):
                 response = await serve(parse(data, request_class), call)
                 return response.SerializeToString()
 
@@ -151,7 +151,7 @@ def stream(
                 raise asyncio.CancelledError from None
 
         async with Call(context) as call:
-            with gate:
+            with gate.admit(data):
                 await serve(parse(data, request_class), call, send)
 
     return grpc.unary_stream_rpc_method_handler(answer)

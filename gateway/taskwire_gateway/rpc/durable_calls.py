@@ -72,7 +72,7 @@ class DurableCalls:
 
         async def answer(data: bytes, context: Context) -> bytes:
             async with Call(context) as call:
-                with self._gate:
+                with self._gate.admit(data):
                     return await self._serve(task_type, data, call)
 
         return grpc.unary_unary_rpc_method_handler(answer)

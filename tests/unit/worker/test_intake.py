@@ -55,6 +55,19 @@ def test_the_slots_are_counted_over_all_queues(office: Office) -> None:
     assert office.intake.free("r") == 1
 
 
+def test_a_queue_of_tasks_that_begin_at_most_once_has_no_look_ahead(office: Office) -> None:
+    careful = Intake(
+        office.ledger, office.held, slots=4, queues=["q"], types=[TYPE], never_ahead=["q"]
+    )
+    careful.open()
+    for intake in (office.intake, careful):
+        intake._rate("q")._rate = intake._total_rate._rate = 10_000.0
+        intake._rate("q")._since = intake._total_rate._since = time.monotonic()
+
+    assert office.intake.free("q") > 4
+    assert careful.free("q") == 4
+
+
 def test_a_finished_task_frees_its_slot(office: Office) -> None:
     first, *_ = office.intake.claim(office.messages(4))
     assert office.intake.free("q") == 0

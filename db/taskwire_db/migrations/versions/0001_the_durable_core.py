@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("start_deadline", sa.BigInteger(), nullable=True),
         sa.Column("total_deadline", sa.BigInteger(), nullable=True),
         sa.Column("run_deadline", sa.BigInteger(), nullable=True),
+        sa.Column("run_expires", sa.BigInteger(), nullable=True),
         sa.Column("worker_id", sa.LargeBinary(length=16), nullable=True),
         sa.Column("dispatch", sa.Integer(), nullable=False),
         sa.Column("dispatched_at", sa.BigInteger(), nullable=True),
@@ -194,7 +195,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_tasks_held",
-            ["worker_id", "run_deadline"],
+            ["worker_id", "run_expires"],
             unique=False,
             sqlite_where=sa.text("state IN (3, 5)"),
             postgresql_where=sa.text("state IN (3, 5)"),
