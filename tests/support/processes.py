@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-_PR_SET_PDEATHSIG = 1
 
 
 def free_ports(count: int) -> list[int]:
@@ -30,20 +27,18 @@ def spawn(
     command: Sequence[str], *, env: Mapping[str, str] | None = None, log: Path
 ) -> subprocess.Popen[bytes]:
     """`command` in a process group of its own, its output in `log`, killed if the tests die."""
+    # A program sets this and becomes the command. A preexec_fn would run Python, and gRPC's fork
+    # handlers, in a copy of this process in which no other thread goes on: it may wait for ever.
+    bound = ["setpriv", "--pdeathsig", "KILL", "--", *command]
     with log.open("ab") as output:
         return subprocess.Popen(
-            command,
+            bound,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def alive(process: subprocess.Popen[bytes] | None) -> bool:
