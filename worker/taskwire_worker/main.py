@@ -36,12 +36,13 @@ def run(settings: Settings) -> int:
         raise ConfigurationError(
             "TASKWIRE_HANDLERS must name the modules with your @task functions"
         )
+    spool = _spool(settings)
     database = Database(settings.database_url)
     try:
         taskwire_db.schema.check(database)
         announcer = RedisAnnouncer(settings.redis_url, database.deployment_id)
         writer = Writer(database, announce=announcer.announce)
-        _replay(settings, writer)
+        spool.replay(lambda kept: settle_spooled(writer, kept))
     except StoreUnavailable as error:
         raise ConfigurationError(
             f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
@@ -55,7 +56,7 @@ def run(settings: Settings) -> int:
         database.close()
 
 
-def _replay(settings: Settings, writer: Writer) -> None:
+def _spool(settings: Settings) -> Spool:
     spool = Spool(settings.data_dir / "spool")
     try:
         spool.prepare()
@@ -64,7 +65,7 @@ def _replay(settings: Settings, writer: Writer) -> None:
             f"the data folder {settings.data_dir} cannot be used: {error.strerror};"
             " set TASKWIRE_DATA_DIR"
         ) from error
-    spool.replay(lambda kept: settle_spooled(writer, kept))
+    return spool
 
 
 @dataclass(frozen=True, slots=True)
