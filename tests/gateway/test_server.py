@@ -231,6 +231,9 @@ async def test_a_caller_that_goes_while_it_is_written_to_is_no_error(
         async def write(self, _data: bytes) -> None:
             raise grpc.aio.InternalError("Failed execute_batch")
 
+        def invocation_metadata(self) -> tuple[()]:
+            return ()
+
     async def serve(_request: pb.WatchTaskRequest, _call: Call, send: Send) -> None:
         await send(pb.WatchTaskResponse())
 

@@ -270,3 +270,14 @@ def test_large_payloads_with_few_values_have_all_their_violations(
     checked, _ = rules(monkeypatch)
     assert len(checked.violations(bad)) == 2
     assert len(checked.violations(bad, brief=True)) == 1
+
+
+async def test_metadata_of_durable_calls_is_refused_where_it_would_be_ignored(
+    running: Running,
+) -> None:
+    refused = await refusal(
+        running.tasks.SubmitTask(running.request(), metadata=[("taskwire-request-id", "r")])
+    )
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.reason == "UNKNOWN_METADATA"
+    assert "use the fields of the request" in refused.message

@@ -22,6 +22,7 @@ from google.rpc import status_pb2
 from taskwire_core.errors import RequestError, StoreUnavailable
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc import statuses
+from taskwire_gateway.rpc.durable_metadata import refuse_metadata
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ def unary(
     async def answer(data: bytes, context: Context) -> bytes:
         async with Call(context) as call:
             with gate.admit(data):
+                refuse_metadata(metadata_of(context))
                 response = await serve(parse(data, request_class), call)
                 return response.SerializeToString()
 
@@ -152,6 +154,7 @@ def stream(
 
         async with Call(context) as call:
             with gate.admit(data):
+                refuse_metadata(metadata_of(context))
                 await serve(parse(data, request_class), call, send)
 
     return grpc.unary_stream_rpc_method_handler(answer)

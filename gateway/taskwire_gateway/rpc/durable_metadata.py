@@ -103,13 +103,26 @@ _PARSERS: dict[str, tuple[str, Callable[[str], object]]] = {
 }
 
 
-def _unknown(keys: list[str]) -> InvalidRequest:
-    known = ", ".join(sorted([*_PARSERS, LABEL]))
+def refuse_metadata(pairs: Sequence[tuple[str, str | bytes]]) -> None:
+    """Refuse the metadata of durable calls where it would be ignored: on TaskService's methods.
+
+    Raises:
+        InvalidRequest: there is a key of ours.
+    """
+    ours = [key for key, _ in pairs if key.startswith(PREFIX)]
+    if ours:
+        raise _unknown(
+            ours, "is for calls on a task type's own path; use the fields of the request"
+        )
+
+
+def _unknown(keys: list[str], why: str = "") -> InvalidRequest:
+    why = why or f"means nothing; the known ones are {', '.join(sorted([*_PARSERS, LABEL]))}"
     # The answer travels in headers too, which have less room than the call's.
     shown = [key[:_KEY_CHARS_SHOWN] for key in keys[:_KEYS_SHOWN]]
     return InvalidRequest(
         "UNKNOWN_METADATA",
-        f"The metadata key {shown[0]} means nothing; the known ones are {known}.",
+        f"The metadata key {shown[0]} {why}.",
         metadata={"keys": ",".join(shown)},
         violations=[FieldViolation(key, "is not a known metadata key") for key in keys],
     )
