@@ -58,7 +58,7 @@ class EmbeddedServer:
         with grpc.insecure_channel(
             self.address, options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
-            while not _serves(channel):
+            while not serves(channel):
                 if not alive(self._process) or time.monotonic() > deadline:
                     raise AssertionError(f"taskwire dev did not start: {self.output[-3000:]}")
 
@@ -92,7 +92,8 @@ def run_command(
     )
 
 
-def _serves(channel: grpc.Channel) -> bool:
+def serves(channel: grpc.Channel) -> bool:
+    """Whether the server behind `channel` answers its health check within a second."""
     check: grpc.UnaryUnaryMultiCallable[bytes, health_pb2.HealthCheckResponse] = (
         channel.unary_unary(
             "/grpc.health.v1.Health/Check",

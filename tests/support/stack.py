@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2
 
 from taskwire.client import Client
 from taskwire_contracts.building import build
-from tests.support.embedded import COMMAND, environment, run_command
+from tests.support.embedded import COMMAND, environment, run_command, serves
 from tests.support.eventually import eventually
 from tests.support.processes import alive, free_ports, kill_group, spawn, stop_group
 
@@ -152,16 +151,7 @@ def serving(address: str) -> bool:
     """Whether a gateway answers its health check there, asked on a new connection."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(address, options=options) as channel:
-        check: grpc.UnaryUnaryMultiCallable[bytes, health_pb2.HealthCheckResponse] = (
-            channel.unary_unary(
-                "/grpc.health.v1.Health/Check",
-                response_deserializer=health_pb2.HealthCheckResponse.FromString,
-            )
-        )
-        try:
-            return check(b"", timeout=1).status == health_pb2.HealthCheckResponse.SERVING
-        except grpc.RpcError:
-            return False
+        return serves(channel)
 
 
 @contextmanager
