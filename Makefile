@@ -35,11 +35,12 @@ run: setup ## Start taskwire in one process, with the example tasks: nothing els
 setup: .venv/.taskwire ## Make .venv with everything but servers; quick when nothing changed.
 
 # The lock with its hashes decides what is installed, the generators of the build hook included.
+# Everything is a wheel but for stringcase, one module that periskop-client brings along.
 .venv/.requirements: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"taskwire needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Name another one: make setup PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'This Python cannot make virtual environments. Install: apt-get install python3-venv' >&2; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --no-binary stringcase -r requirements/dev.txt
 	@touch $@
 
 # The editable install runs hatch_build.py, which generates the code of protos/. The folders are
