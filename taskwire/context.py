@@ -5,6 +5,7 @@ A context belongs to one attempt. Its methods may be called from any thread.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -30,17 +31,18 @@ class ProgressReport:
 
 
 # Few tasks are ever told to stop or wait for it: one lock for all spares each one of its own.
-_stopping = threading.Lock()
+_stopping = threading.RLock()
 
 
 class StopSignal:
     """Tells a running attempt to stop, once; the first reason stays."""
 
-    __slots__ = ("_event", "_told", "reason")
+    __slots__ = ("_event", "_told", "_wake", "reason")
 
     def __init__(self) -> None:
         self._told = False
         self._event: threading.Event | None = None
+        self._wake: Callable[[], object] | None = None
         self.reason = ""
 
     def set(self, reason: str) -> None:
@@ -51,6 +53,18 @@ class StopSignal:
                 self._told = True
             if self._event is not None:
                 self._event.set()
+            if self._wake is not None:
+                self._wake()
+
+    def when_set(self, wake: Callable[[], object] | None) -> None:
+        """Has `wake` called when the attempt is asked to stop, at once if it was already.
+
+        After a call with None it is not called any more, nor being called.
+        """
+        with _stopping:
+            self._wake = wake
+            if wake is not None and self._told:
+                wake()
 
     def is_set(self) -> bool:
         """Whether the attempt was asked to stop."""
@@ -145,7 +159,13 @@ class TaskContext:
         return self._stop.is_set() or self._overdue()
 
     def wait_cancelled(self, timeout: float | timedelta | None = None) -> bool:
-        """Sleeps up to `timeout` (seconds or timedelta), less when told to stop; `cancelled`."""
+        """Sleeps up to `timeout` (seconds or timedelta), less when told to stop; `cancelled`.
+
+        Raises:
+            RuntimeError: In a coroutine, where it would stop all the others: await
+                `asyncio.sleep`, which a cancel ends with `asyncio.CancelledError`.
+        """
+        _refuse_on_event_loop()
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if self._ends_at is not None:
             left = max(0.0, self._ends_at - time.monotonic())
@@ -227,6 +247,17 @@ class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
         bound: Mapping[str, object] = self.extra or {}
         kwargs["extra"] = {**(kwargs.get("extra") or {}), **bound}
         return msg, kwargs
+
+
+def _refuse_on_event_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "wait_cancelled would block the event loop: await asyncio.sleep instead, which ends"
+        " with asyncio.CancelledError when the task is to stop"
+    )
 
 
 def _checked_report(

@@ -25,7 +25,10 @@ class Isolation(StrEnum):
     """Where a handler runs."""
 
     THREAD = "thread"
-    """In a thread of the worker: cheap; time-out and cancel need the handler's co-operation."""
+    """In a thread of the worker: cheap; time-out and cancel need the handler's co-operation.
+
+    An `async def` handler shares the worker's one event loop with all others instead.
+    """
 
     PROCESS = "process"
     """In a process of its own, one task at a time: can be killed, and shares no memory."""
@@ -42,7 +45,7 @@ class HandlerMark:
 def task(
     type: str | MethodDescriptor, *, isolation: Isolation | str = Isolation.THREAD
 ) -> Callable[[Handler], Handler]:
-    """Marks `def handler(request, context)` as the handler of a task type.
+    """Marks `def` or `async def handler(request, context)` as the handler of a task type.
 
     Args:
         type: "package.Service/Method", or the method's descriptor out of generated code.
@@ -50,7 +53,7 @@ def task(
             GIL for long, or may take its process along.
 
     Raises:
-        TypeError: The function is a coroutine or a generator, or `type` names no method.
+        TypeError: The function is a generator, or `type` names no method.
         ValueError: There is no such isolation.
     """
     mark = HandlerMark(type=_type_name(type), isolation=Isolation(isolation))
@@ -86,10 +89,5 @@ def _type_name(type: str | MethodDescriptor) -> str:
 
 def _refuse_what_cannot_run(handler: Callable[..., Any], mark: HandlerMark) -> None:
     name = getattr(handler, "__qualname__", repr(handler))
-    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
-        raise TypeError(
-            f"{name} handles {mark.type} and is an async def, which taskwire does not run yet:"
-            " write it as a plain def"
-        )
-    if inspect.isgeneratorfunction(handler):
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
         raise TypeError(f"{name} handles {mark.type} and is a generator: it must return its result")

@@ -92,7 +92,12 @@ class Settings:
         (), "importable modules with @task functions, comma-separated", _list
     )
     worker_processes: int = _setting(1, "worker processes of one `taskwire worker`", _positive)
-    worker_threads: int = _setting(8, "threads, and thus slots, of a worker process", _positive)
+    worker_threads: int = _setting(
+        8, "threads of a worker process, one for each running task but those below", _positive
+    )
+    worker_async_slots: int = _setting(
+        100, "async def handlers that a worker process runs at the same time", _positive
+    )
     worker_queues: tuple[str, ...] = _setting(
         (),
         "the queues to work on, comma-separated; default: all that the handlers need",
@@ -108,7 +113,7 @@ class Settings:
     )
     cancel_grace: timedelta = _setting(
         timedelta(seconds=5),
-        "how long a cancelled process-isolated handler may still run",
+        "how long a cancelled handler may still run, in a process or on the event loop",
         parse_duration,
     )
     max_payload_bytes: int = _setting(

@@ -49,7 +49,15 @@ def town(tmp_path: Path, exchange: EmbeddedExchange, journal: Path) -> Iterator[
 
 
 @pytest.fixture
-def hire(town: Town, exchange: EmbeddedExchange, tmp_path: Path) -> Iterator[Hire]:
+def handler_modules() -> tuple[str, ...]:
+    """Which handlers a hired worker has; a test module may have fixtures of its own."""
+    return (handlers.__name__,)
+
+
+@pytest.fixture
+def hire(
+    town: Town, exchange: EmbeddedExchange, tmp_path: Path, handler_modules: tuple[str, ...]
+) -> Iterator[Hire]:
     hired: list[EmbeddedWorker] = []
 
     def hire_one() -> EmbeddedWorker:
@@ -57,7 +65,7 @@ def hire(town: Town, exchange: EmbeddedExchange, tmp_path: Path) -> Iterator[Hir
             Settings(
                 data_dir=tmp_path,
                 contracts=(str(EXAMPLES),),
-                handlers=(handlers.__name__,),
+                handlers=handler_modules,
                 worker_threads=2,
                 cancel_grace=timedelta(seconds=0.3),
             ),

@@ -35,7 +35,7 @@ def run_child(descriptor: int, parent: int) -> None:
     except StoreUnavailable as error:
         # It may be back soon: the supervisor starts another process after a pause.
         sys.exit(f"taskwire worker: the store does not answer: {error}")
-    supervisor.send(Loaded(tuple(workplace.handlers), workplace.queues))
+    supervisor.send(Loaded(tuple(workplace.handlers), workplace.queues, workplace.slots))
     _Child(
         supervisor, hands, lease, default_grace_s=start.settings.drain_grace.total_seconds()
     ).work()

@@ -24,6 +24,7 @@ class Loaded:
 
     types: tuple[str, ...]
     queues: tuple[str, ...]
+    slots: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from taskwire import Isolation
 from taskwire_core import recovery
 from taskwire_core.ids import to_text
 from taskwire_worker.actors import declare_actors
+from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.intake import Intake
 from taskwire_worker.isolation import ChildSetup, IsolationPool
 from taskwire_worker.lease import Lease
+from taskwire_worker.loop_slots import LoopSlots
 from taskwire_worker.outcome import Stop
 from taskwire_worker.ports import Doorbell, Ledger
 from taskwire_worker.progress import ProgressBoard
@@ -38,6 +40,7 @@ WAIT_LIMIT_S = 1.0
 """A claimed task that has found no thread for this long is handed back."""
 
 _STOP_GRACE_S = 2.0
+_LOOP_TIMEOUT_S = 1.0
 _WORKER_TIMEOUT_MS = 200
 
 
@@ -63,6 +66,7 @@ class CrewOptions:
 
     worker_id: bytes
     threads: int
+    async_slots: int
     data_dir: Path
     cancel_grace_s: float
     max_result_bytes: int
@@ -94,6 +98,11 @@ class Crew:
             slots=options.threads,
             queues=deliveries.queues,
             types=handlers,
+            loop=LoopSlots(
+                handlers,
+                slots=options.async_slots,
+                start=lambda task_id, dispatch: self._runner.start(task_id, dispatch),
+            ),
             never_ahead={
                 handler.task_type.options.queue
                 for handler in handlers.values()
@@ -107,17 +116,19 @@ class Crew:
             max_result_bytes=options.max_result_bytes,
         )
         self._progress = ProgressBoard(doorbell, ledger)
-        runner = Runner(
+        self._loop = EventLoop(grace_s=options.cancel_grace_s)
+        self._runner = Runner(
             handlers,
             self.held,
             isolated=self._pool,
+            loop=self._loop,
             progress=self._progress,
             settle=self.settler.settle,
             done=self.intake.done,
             max_result_bytes=options.max_result_bytes,
         )
         broker = deliveries.broker(self.intake)
-        declare_actors(broker, runner, handlers.values(), deliveries.queues)
+        declare_actors(broker, self._runner, handlers.values(), deliveries.queues)
         self._worker = dramatiq.Worker(
             broker,
             queues=set(deliveries.queues.values()),
@@ -132,6 +143,7 @@ class Crew:
 
     def start(self) -> None:
         """Begins to take on work; returns at once."""
+        self._loop.start()
         self.intake.open()
         self._worker.start()
         self._ticker.start()
@@ -168,6 +180,7 @@ class Crew:
                 held.tell_to_stop(Stop.DRAIN)
             idle = self.held.wait_until_idle(_STOP_GRACE_S)
         self._ticker.stop()
+        self._loop.stop(_LOOP_TIMEOUT_S)
         self._pool.close()
         self._worker.stop(timeout=500)
         return idle

@@ -97,7 +97,7 @@ class EmbeddedWorker:
                 id=self.worker_id,
                 host=socket.gethostname(),
                 pid=os.getpid(),
-                slots=self._settings.worker_threads,
+                slots=self._workplace.slots,
                 types=tuple(self._workplace.handlers),
                 queues=self._workplace.queues,
             )

@@ -36,13 +36,22 @@ class KnownTypes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function that runs tasks of one type, with the classes of its two messages."""
+    """A function that runs tasks of one type, with the classes of its two messages.
+
+    `is_async` is true for an `async def`.
+    """
 
     task_type: TaskType
     function: Function
     isolation: Isolation
     input_class: type[Message]
     result_class: type[Message]
+    is_async: bool = False
+
+    @property
+    def on_loop(self) -> bool:
+        """Whether it runs on the worker's event loop, unless its task must run alone."""
+        return self.is_async and self.isolation is Isolation.THREAD
 
 
 def load_handlers(modules: Sequence[str], contracts: KnownTypes) -> Mapping[str, Handler]:
@@ -96,6 +105,7 @@ def _handler(function: Function, mark: HandlerMark, contracts: KnownTypes) -> Ha
         isolation=mark.isolation,
         input_class=message_class(task_type.input_class),
         result_class=message_class(task_type.result_class),
+        is_async=inspect.iscoroutinefunction(function),
     )
 
 

@@ -1,6 +1,7 @@
 """The tasks that this process holds: claimed and waiting for a thread, or running.
 
-One lock guards the table and its counts; everything under it takes microseconds.
+Those that run on the event loop are counted apart, since they take no thread. One lock guards
+the table and its counts; everything under it takes microseconds.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from taskwire.context import StopSignal
 from taskwire_core.task import Dispatch, Task
@@ -17,21 +18,23 @@ from taskwire_worker.outcome import Stop
 _US = 1_000_000
 _EARLY_CANCELS_KEPT = 1024
 
-# Stops are rare: one lock for all tasks spares every task one of its own.
-_stopping = threading.RLock()
-
 
 class HeldTask:
-    """One claimed attempt, with the database's clock carried on by this host's monotonic one."""
+    """One claimed attempt, with the database's clock carried on by this host's monotonic one.
 
-    __slots__ = ("_on_stop", "claimed_at", "dispatch", "ends_at", "stop", "task")
+    `on_loop` says that it takes a place on the event loop instead of a thread.
+    """
 
-    def __init__(self, task: Task, dispatch: Dispatch, claimed_at: float) -> None:
+    __slots__ = ("claimed_at", "dispatch", "ends_at", "on_loop", "stop", "task")
+
+    def __init__(
+        self, task: Task, dispatch: Dispatch, claimed_at: float, *, on_loop: bool = False
+    ) -> None:
         self.task = task
         self.dispatch = dispatch
         self.claimed_at = claimed_at
+        self.on_loop = on_loop
         self.stop = StopSignal()
-        self._on_stop: Callable[[], None] | None = None
         deadline = task.run_deadline_us
         # The claim set update_time: the difference does not depend on this host's wall clock.
         self.ends_at = (
@@ -49,20 +52,7 @@ class HeldTask:
 
     def tell_to_stop(self, why: Stop) -> None:
         """Asks the handler to stop, in whatever thread or process it runs."""
-        with _stopping:
-            self.stop.set(why)
-            if self._on_stop is not None:
-                self._on_stop()
-
-    def when_stopped(self, wake: Callable[[], None] | None) -> None:
-        """Has `wake` called when the attempt is told to stop, at once if it was already.
-
-        After a call with None it is not called any more, nor being called.
-        """
-        with _stopping:
-            self._on_stop = wake
-            if wake is not None and self.stop.is_set():
-                wake()
+        self.stop.set(why)
 
 
 class HeldTasks:
@@ -77,28 +67,35 @@ class HeldTasks:
         # claimed here again.
         self._running: set[HeldTask] = set()
         self._count = 0
+        self._on_loop = 0
         self._waiting_by_queue: Counter[str] = Counter()
         self._by_queue: Counter[str] = Counter()
         self._reserved = 0
+        self._reserved_on_loop = 0
         # Cancels of attempts that are not here (yet): oldest first, a bounded number.
         self._cancelled_early: dict[tuple[bytes, int], None] = {}
         self._idle = threading.Condition(self._lock)
 
-    def reserve(self, count: int) -> None:
-        """Counts `count` tasks whose claim is under way."""
+    def reserve(self, count: int, *, on_loop: int = 0) -> None:
+        """Counts tasks whose claim is under way: `count` for threads, and those on the loop."""
         with self._lock:
             self._reserved += count
+            self._reserved_on_loop += on_loop
 
-    def add(self, held: Iterable[HeldTask], *, reserved: int) -> None:
+    def add(self, held: Iterable[HeldTask], *, reserved: int, on_loop: int = 0) -> None:
         """Takes up claimed tasks, and gives back the reservation of their claim."""
         with self._lock:
             self._reserved -= reserved
+            self._reserved_on_loop -= on_loop
             for one in held:
                 self._count += 1
                 self._by_id[one.task.id] = one
                 self._waiting[one.task.id] = one
-                self._waiting_by_queue[one.dispatch.queue] += 1
-                self._by_queue[one.dispatch.queue] += 1
+                if one.on_loop:
+                    self._on_loop += 1
+                else:
+                    self._waiting_by_queue[one.dispatch.queue] += 1
+                    self._by_queue[one.dispatch.queue] += 1
                 if (one.task.id, one.task.attempt) in self._cancelled_early:
                     one.tell_to_stop(Stop.CANCEL)
 
@@ -162,8 +159,13 @@ class HeldTasks:
 
     @property
     def total(self) -> int:
-        """How many tasks are held, those whose claim is under way included."""
-        return self._count + self._reserved
+        """How many tasks are held for threads, those whose claim is under way included."""
+        return self._count - self._on_loop + self._reserved
+
+    @property
+    def on_loop(self) -> int:
+        """How many tasks are held for the event loop, those to be claimed included."""
+        return self._on_loop + self._reserved_on_loop
 
     @property
     def waiting(self) -> int:
@@ -171,7 +173,7 @@ class HeldTasks:
         return len(self._waiting)
 
     def on_queue(self, queue: str) -> int:
-        """How many tasks of `queue` are held."""
+        """How many tasks of `queue` are held for threads."""
         return self._by_queue[queue]
 
     def waiting_on_queue(self, queue: str) -> int:
@@ -180,11 +182,15 @@ class HeldTasks:
 
     def _no_longer_waits(self, held: HeldTask) -> None:
         del self._waiting[held.task.id]
-        self._waiting_by_queue[held.dispatch.queue] -= 1
+        if not held.on_loop:
+            self._waiting_by_queue[held.dispatch.queue] -= 1
 
     def _forget(self, held: HeldTask) -> None:
         # A handed-back task may have been claimed again since: only this very claim goes.
         if self._by_id.get(held.task.id) is held:
             del self._by_id[held.task.id]
         self._count -= 1
-        self._by_queue[held.dispatch.queue] -= 1
+        if held.on_loop:
+            self._on_loop -= 1
+        else:
+            self._by_queue[held.dispatch.queue] -= 1

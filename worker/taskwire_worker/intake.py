@@ -8,18 +8,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from taskwire_core.task import Dispatch
+from taskwire_core.task import Dispatch, Task
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
+from taskwire_worker.loop_slots import LoopSlots
 from taskwire_worker.ports import Ledger
 
 _LOG = logging.getLogger(__name__)
 
 
 class Intake:
-    """Counts slots over all queues of the process, and claims for those that are free."""
+    """Counts slots over all queues of the process, and claims for those that are free.
+
+    Where threads and coroutines share a queue there must be room for either: the next delivery
+    may be one or the other.
+    """
 
     def __init__(
         self,
@@ -29,6 +34,7 @@ class Intake:
         slots: int,
         queues: Collection[str],
         types: Collection[str],
+        loop: LoopSlots,
         never_ahead: Collection[str] = (),
     ) -> None:
         """`never_ahead` are queues whose tasks are claimed for free slots only.
@@ -38,6 +44,7 @@ class Intake:
         self._ledger = ledger
         self._held = held
         self._slots = slots
+        self._loop = loop
         self._types = frozenset(types)
         self._never_ahead = frozenset(never_ahead)
         self._rates = {queue: CompletionRate() for queue in queues}
@@ -64,6 +71,13 @@ class Intake:
         """How many more deliveries of `queue` may be claimed now, 0 or more."""
         if not self._open:
             return 0
+        loop = self._loop
+        if not loop.on(queue):
+            return self._free_threads(queue)
+        places = loop.free(self._held.on_loop)
+        return places if loop.only_on(queue) else min(places, self._free_threads(queue))
+
+    def _free_threads(self, queue: str) -> int:
         now = time.monotonic()
         held = self._held
         return may_claim(
@@ -78,7 +92,8 @@ class Intake:
         )
 
     def claim(self, dispatches: list[Dispatch]) -> list[Dispatch]:
-        """Commits the claim of these deliveries; answers with those that are ours to run now.
+        """Commits the claim of these deliveries, and begins those that run on the event loop;
+        answers with those that are ours to run in threads now.
 
         Raises:
             StoreUnavailable: nothing was claimed; the deliveries are still unclaimed.
@@ -86,17 +101,31 @@ class Intake:
         wanted = self._wanted(dispatches)
         if not wanted:
             return []
-        self._held.reserve(len(wanted))
+        claimed = self._claimed(wanted)
+        for held in claimed:
+            if held.on_loop:
+                self._loop.start(held.task.id, held.dispatch.number)
+        for_threads = {held.task.id for held in claimed if not held.on_loop}
+        return [dispatch for task_id, dispatch in wanted.items() if task_id in for_threads]
+
+    def _claimed(self, wanted: Mapping[bytes, Dispatch]) -> list[HeldTask]:
+        on_loop = self._loop.noted(wanted.values())
+        reserved = len(wanted) - on_loop
+        self._held.reserve(reserved, on_loop=on_loop)
         claimed: list[HeldTask] = []
         try:
             # The clock is read before the claim: a deadline may come early, never late.
             now = time.monotonic()
             tasks = self._ledger.claim(list(wanted.values()))
-            claimed = [HeldTask(task, wanted[task.id], now) for task in tasks]
+            claimed = [self._in_hand(task, wanted[task.id], now) for task in tasks]
         finally:
-            self._held.add(claimed, reserved=len(wanted))
-        ours = {held.task.id for held in claimed}
-        return [dispatch for task_id, dispatch in wanted.items() if task_id in ours]
+            self._held.add(claimed, reserved=reserved, on_loop=on_loop)
+        return claimed
+
+    def _in_hand(self, task: Task, dispatch: Dispatch, now: float) -> HeldTask:
+        # One that must run alone has a process of its own, and a thread that waits for it.
+        on_loop = self._loop.holds(task.type) and not task.solo
+        return HeldTask(task, dispatch, now, on_loop=on_loop)
 
     def refused(self, queue: str, body: bytes, problem: str) -> None:
         """Records a delivery that is no message of ours."""
@@ -114,8 +143,9 @@ class Intake:
     def done(self, held: HeldTask) -> None:
         """A task of ours has ended: its slot is free."""
         self._held.end(held)
-        self._rate(held.dispatch.queue).count()
-        self._total_rate.count()
+        if not held.on_loop:
+            self._rate(held.dispatch.queue).count()
+            self._total_rate.count()
         if self._waiters and self._worth_claiming():
             self._wake()
 
@@ -136,7 +166,7 @@ class Intake:
         # woken when a quarter of it is used up.
         if not self._open:
             return False
-        if self._held.total < self._slots:
+        if self._held.total < self._slots or self._loop.free(self._held.on_loop):
             return True
         ahead = look_ahead(self._total_rate.per_second(time.monotonic()))
         return ahead > 0 and self._held.waiting <= ahead * 3 // 4

@@ -86,9 +86,9 @@ class Post:
     def heard(self, message: FromChild) -> None:
         """The process has said something."""
         match message:
-            case Loaded(types, queues):
+            case Loaded() as loaded:
                 self.phase = Phase.REGISTERING
-                self._heart.register(self._row(types, queues))
+                self._heart.register(self._row(loaded))
             case Refused(problem) if self._has_worked:
                 # What has worked before may work again; the pauses grow.
                 _LOG.error("worker cannot start", extra={"problem": problem})
@@ -166,15 +166,15 @@ class Post:
         self.fill_at = now + self._pause_s
         self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
 
-    def _row(self, types: tuple[str, ...], queues: tuple[str, ...]) -> WorkerRow:
+    def _row(self, loaded: Loaded) -> WorkerRow:
         assert self._child is not None
         return WorkerRow(
             id=self.worker_id,
             host=socket.gethostname(),
             pid=self._child.process.pid,
-            slots=self._settings.worker_threads,
-            types=types,
-            queues=queues,
+            slots=loaded.slots,
+            types=loaded.types,
+            queues=loaded.queues,
         )
 
     def _send(self, message: ToChild) -> None:

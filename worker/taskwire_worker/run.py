@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from google.protobuf.message import Message
+
 from taskwire import TaskContext
 from taskwire_worker.handlers import Handler
 from taskwire_worker.messages import BadResult, UnreadableInput, encode_result, parse_input
-from taskwire_worker.outcome import Failed, Returned, failed_with, unreadable_input
+from taskwire_worker.outcome import Failed, Killed, Returned, failed_with, unreadable_input
 
 
 def call(
     handler: Handler, data: bytes, context: TaskContext, *, max_result_bytes: int
 ) -> Returned | Failed:
     """What the handler makes of the request in `data`."""
-    try:
-        request = parse_input(handler.input_class, data)
-    except UnreadableInput:
-        return unreadable_input(handler.input_class.DESCRIPTOR.full_name)
+    request = _request(handler, data)
+    if isinstance(request, Failed):
+        return request
     try:
         returned = handler.function(request, context)
     # SystemExit too: a handler must not end its worker by `sys.exit`.
     except BaseException as error:  # the edge that records whatever was raised
-        return failed_with(error, service=handler.task_type.name.partition("/")[0])
+        return _raised(handler, error)
+    return _result(handler, returned, max_result_bytes)
+
+
+async def call_async(
+    handler: Handler, data: bytes, context: TaskContext, *, max_result_bytes: int
+) -> Returned | Failed | Killed:
+    """The same of an `async def`; Killed when it was cancelled because it had to stop."""
+    request = _request(handler, data)
+    if isinstance(request, Failed):
+        return request
     try:
-        return Returned(encode_result(handler.result_class, returned, max_bytes=max_result_bytes))
+        returned = await handler.function(request, context)
+    except BaseException as error:  # as above
+        if isinstance(error, asyncio.CancelledError) and context.cancelled:
+            return Killed()
+        return _raised(handler, error)
+    return _result(handler, returned, max_result_bytes)
+
+
+def _request(handler: Handler, data: bytes) -> Message | Failed:
+    try:
+        return parse_input(handler.input_class, data)
+    except UnreadableInput:
+        return unreadable_input(handler.input_class.DESCRIPTOR.full_name)
+
+
+def _raised(handler: Handler, error: BaseException) -> Failed:
+    return failed_with(error, service=handler.task_type.name.partition("/")[0])
+
+
+def _result(handler: Handler, returned: object, max_bytes: int) -> Returned | Failed:
+    try:
+        return Returned(encode_result(handler.result_class, returned, max_bytes=max_bytes))
     except BadResult as error:
         return Failed(error.failure)

@@ -10,12 +10,13 @@ from taskwire import Isolation, ProgressReport, TaskContext
 from taskwire_core.failure import worker_lost
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
+from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.isolation.run import deadline_of
 from taskwire_worker.outcome import Failed, Killed, Outcome, decide
 from taskwire_worker.progress import ProgressBoard
-from taskwire_worker.run import call
+from taskwire_worker.run import call, call_async
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class Isolated(Protocol):
 
 
 class Runner:
-    """`run` is called by Dramatiq's threads, once per claimed message."""
+    """`run` is called by Dramatiq's threads, once per claimed message; `start` for those
+    whose handler is a coroutine."""
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Runner:
         held: HeldTasks,
         *,
         isolated: Isolated,
+        loop: EventLoop,
         progress: ProgressBoard,
         settle: Callable[[Settlement], None],
         done: Callable[[HeldTask], None],
@@ -44,6 +47,7 @@ class Runner:
         self._handlers = handlers
         self._held = held
         self._isolated = isolated
+        self._loop = loop
         self._progress = progress
         self._settle = settle
         self._done = done
@@ -52,10 +56,24 @@ class Runner:
     def run(self, task_id: bytes, dispatch: int) -> None:
         """Runs the attempt that this message was claimed for; a stale message does nothing."""
         held = self._held.begin(task_id, dispatch)
+        if held is not None:
+            self._end(held, self._guarded_outcome(held))
+
+    def start(self, task_id: bytes, dispatch: int) -> None:
+        """The same on the event loop, without waiting for it."""
+        held = self._held.begin(task_id, dispatch)
         if held is None:
             return
+        handler, data = self._handlers[held.task.type], self._input(held)
+        context, most = self._context(held), self._max_result_bytes
+        self._loop.run(
+            held,
+            lambda: call_async(handler, data, context, max_result_bytes=most),
+            lambda outcome: self._end(held, outcome),
+        )
+
+    def _end(self, held: HeldTask, outcome: Outcome) -> None:
         try:
-            outcome = self._guarded_outcome(held)
             self._settle(decide(held.task, outcome, stop=held.stopped, now_us=held.now_us()))
         finally:
             self._progress.forget(held)
@@ -81,9 +99,16 @@ class Runner:
         return self._in_this_thread(handler, held)
 
     def _in_this_thread(self, handler: Handler, held: HeldTask) -> Outcome:
+        most = self._max_result_bytes
+        return call(handler, self._input(held), self._context(held), max_result_bytes=most)
+
+    def _input(self, held: HeldTask) -> bytes:
+        assert held.task.input is not None
+        return held.task.input.data
+
+    def _context(self, held: HeldTask) -> TaskContext:
         task = held.task
-        assert task.input is not None
-        context = TaskContext(
+        return TaskContext(
             id=to_text(task.id),
             type=task.type,
             attempt=task.attempt,
@@ -92,7 +117,6 @@ class Runner:
             stop=held.stop,
             report=self._reporter(held),
         )
-        return call(handler, task.input.data, context, max_result_bytes=self._max_result_bytes)
 
     def _reporter(self, held: HeldTask) -> Callable[[ProgressReport], None]:
         return lambda report: self._progress.report(held, report)

@@ -26,11 +26,18 @@ class Workplace:
     queues: tuple[str, ...]
     isolation: ChildSetup
 
+    @property
+    def slots(self) -> int:
+        """How many tasks such a process works on at the same time."""
+        on_loop = any(handler.on_loop for handler in self.handlers.values())
+        return self.settings.worker_threads + on_loop * self.settings.worker_async_slots
+
     def options(self, worker_id: bytes) -> CrewOptions:
         """What the crew of that worker is told."""
         return CrewOptions(
             worker_id=worker_id,
             threads=self.settings.worker_threads,
+            async_slots=self.settings.worker_async_slots,
             data_dir=self.settings.data_dir,
             cancel_grace_s=self.settings.cancel_grace.total_seconds(),
             max_result_bytes=self.settings.max_payload_bytes,

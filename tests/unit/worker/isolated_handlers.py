@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from taskwire import TaskContext, errors, task
 from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse, SleepRequest
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest, MakeThumbnailResponse
+from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 
 WORK, DIE, HANG, NOISE, RAISE, OBEY, EXIT, LEAVE = range(8)
 
@@ -41,6 +43,19 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
             time.sleep(10)
             os._exit(0)
     return FlakyResponse(attempts=os.getpid())
+
+
+@task("taskwire.examples.v1.MathTasks/Divide", isolation="process")
+async def patient(request: DivideRequest, context: TaskContext) -> DivideResponse:
+    """Waits `dividend` seconds on the event loop; says so when that is cut short."""
+    try:
+        context.progress(fraction=0.5, message="waiting")
+        await asyncio.sleep(request.dividend)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)
+        context.progress(fraction=0.9, message="cleaned up")
+        raise
+    return DivideResponse(quotient=id(asyncio.get_running_loop()))
 
 
 @task("taskwire.examples.v1.ImageTasks/MakeThumbnail", isolation="process")

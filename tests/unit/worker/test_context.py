@@ -77,6 +77,11 @@ def test_a_wait_without_a_cancel_ends_in_time() -> None:
     assert not TaskContext.for_test().wait_cancelled(timeout=timedelta(milliseconds=5))
 
 
+async def test_a_coroutine_is_told_not_to_block_its_loop() -> None:
+    with pytest.raises(RuntimeError, match=r"await asyncio\.sleep"):
+        TaskContext.for_test().wait_cancelled(1)
+
+
 def test_the_deadline_cancels() -> None:
     context = TaskContext.for_test(time_remaining=timedelta(milliseconds=20))
 

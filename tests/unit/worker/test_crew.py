@@ -42,6 +42,7 @@ def crew(lease: Lease, ledger: fakes.FakeLedger, tmp_path: Path) -> Iterator[Cre
     options = CrewOptions(
         worker_id=new_id(),
         threads=1,
+        async_slots=1,
         data_dir=tmp_path,
         cancel_grace_s=0.1,
         max_result_bytes=1024,

@@ -107,12 +107,25 @@ def test_a_module_that_cannot_be_imported_is_refused_in_one_line(contracts: Cont
         load_handlers(["no.such.module"], contracts)
 
 
-def test_an_async_handler_is_refused_when_it_is_marked() -> None:
-    with pytest.raises(TypeError, match="async def"):
+@pytest.mark.parametrize(("isolation", "on_loop"), [("thread", True), ("process", False)])
+def test_an_async_handler_runs_on_the_loop_unless_it_is_isolated(
+    contracts: Contracts, isolation: str, on_loop: bool
+) -> None:
+    @task(DIVIDE, isolation=isolation)
+    async def handler(request: Message, context: TaskContext) -> Message:
+        return request
+
+    found = collect([module(handler=handler)], contracts)[DIVIDE]
+    assert found.is_async
+    assert found.on_loop is on_loop
+
+
+def test_an_async_generator_is_refused_when_it_is_marked() -> None:
+    with pytest.raises(TypeError, match="generator"):
 
         @task(DIVIDE)
-        async def handler(request: Message, context: TaskContext) -> Message:
-            return request
+        async def handler(request: Message, context: TaskContext) -> Any:
+            yield request
 
 
 def test_a_generator_is_refused_when_it_is_marked() -> None:

@@ -14,10 +14,12 @@ from taskwire_core.task import Dispatch, Task
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.intake import Intake
 from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
+from taskwire_worker.loop_slots import LoopSlots
 from taskwire_worker.outcome import Stop
 from tests.unit.worker import fakes
 
 TYPE = "taskwire.examples.v1.MathTasks/Divide"
+NO_LOOP = LoopSlots({}, slots=1, start=lambda task_id, dispatch: None)
 
 
 class Office:
@@ -26,7 +28,9 @@ class Office:
     def __init__(self) -> None:
         self.ledger = fakes.FakeLedger()
         self.held = HeldTasks()
-        self.intake = Intake(self.ledger, self.held, slots=4, queues=["q", "r"], types=[TYPE])
+        self.intake = Intake(
+            self.ledger, self.held, slots=4, queues=["q", "r"], types=[TYPE], loop=NO_LOOP
+        )
         self.intake.open()
 
     def messages(self, count: int, queue: str = "q") -> list[Dispatch]:
@@ -57,7 +61,13 @@ def test_the_slots_are_counted_over_all_queues(office: Office) -> None:
 
 def test_a_queue_of_tasks_that_begin_at_most_once_has_no_look_ahead(office: Office) -> None:
     careful = Intake(
-        office.ledger, office.held, slots=4, queues=["q"], types=[TYPE], never_ahead=["q"]
+        office.ledger,
+        office.held,
+        slots=4,
+        queues=["q"],
+        types=[TYPE],
+        loop=NO_LOOP,
+        never_ahead=["q"],
     )
     careful.open()
     for intake in (office.intake, careful):

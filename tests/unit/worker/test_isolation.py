@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from taskwire import ProgressReport
 from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
+from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire_core.failure import FailureKind
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation import ChildSetup, IsolationPool
@@ -36,6 +37,7 @@ from tests.unit.worker.isolated_handlers import (
     WORK,
 )
 
+DIVIDE = "taskwire.examples.v1.MathTasks/Divide"
 FLAKY = "taskwire.examples.v1.DemoTasks/Flaky"
 SETUP = ChildSetup(modules=(isolated_handlers.__name__,), examples=True)
 
@@ -248,3 +250,30 @@ def test_a_host_without_room_for_a_child_costs_one_attempt_and_not_the_pool(
     assert isinstance(outcome, Failed)
     assert outcome.failure.kind is FailureKind.WORKER_LOST
     assert pid_of_work(pool) > 0
+
+
+def patient(seconds: float) -> HeldTask:
+    return fakes.held(fakes.queued_task(DIVIDE, DivideRequest(dividend=seconds)))
+
+
+def test_coroutines_in_a_process_of_their_own_share_its_event_loop(pool: IsolationPool) -> None:
+    first, second = DivideResponse(), DivideResponse()
+
+    result(pool.run(patient(0), ignore), first)
+    result(pool.run(patient(0), ignore), second)
+
+    assert first == second
+
+
+def test_a_cancelled_coroutine_in_a_process_cleans_up(pool: IsolationPool) -> None:
+    held = patient(60)
+    reports: list[str] = []
+
+    def stop_when_it_waits(report: ProgressReport) -> None:
+        reports.append(report.message)
+        if report.message == "waiting":
+            held.tell_to_stop(Stop.CANCEL)
+
+    assert pool.run(held, stop_when_it_waits) == Killed()
+    assert reports == ["waiting", "cleaned up"]
+    assert isinstance(pool.run(patient(0), ignore), Returned), "the child is used again"

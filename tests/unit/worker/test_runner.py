@@ -11,6 +11,7 @@ from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire_core.failure import FailureKind
 from taskwire_core.lifecycle import State
 from taskwire_core.recovery import Settlement
+from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.outcome import Outcome
@@ -38,6 +39,7 @@ def test_an_attempt_that_cannot_be_run_here_ends_at_once() -> None:
         {DIVIDE: handler},
         held,
         isolated=NoDescriptors(),
+        loop=EventLoop(grace_s=1),
         progress=ProgressBoard(fakes.FakeDoorbell(), fakes.FakeLedger()),
         settle=settled.append,
         done=ended.append,

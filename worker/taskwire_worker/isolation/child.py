@@ -5,10 +5,11 @@ A second thread listens to the worker, so that a cancel arrives while the handle
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -28,7 +29,8 @@ from taskwire_worker.isolation.wire import (
     Ready,
     StopJob,
 )
-from taskwire_worker.run import call
+from taskwire_worker.outcome import Outcome
+from taskwire_worker.run import call, call_async
 from taskwire_worker.spawn import adopt
 
 
@@ -60,6 +62,9 @@ class _Child:
         self._sending = threading.Lock()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._stops: dict[int, StopSignal] = {}
+        # One loop for the child's whole life, as in the worker: what a handler module keeps
+        # there, such as a client, must serve the next job too.
+        self._loop = asyncio.Runner()
 
     def serve(self) -> None:
         """Runs jobs for ever; the listener ends the process when the worker is gone."""
@@ -94,11 +99,32 @@ class _Child:
             report=report,
         )
         self._send(JobBegun(job.number))
-        outcome = call(
-            self._handlers[job.type], job.input, context, max_result_bytes=job.max_result_bytes
-        )
+        outcome = self._outcome(job, context)
         del self._stops[job.number]
         self._send(JobEnded(job.number, outcome))
+
+    def _outcome(self, job: Job, context: TaskContext) -> Outcome:
+        handler, most = self._handlers[job.type], job.max_result_bytes
+        if not handler.is_async:
+            return call(handler, job.input, context, max_result_bytes=most)
+        return self._loop.run(
+            self._cancellable(
+                call_async(handler, job.input, context, max_result_bytes=most),
+                self._stops[job.number],
+            )
+        )
+
+    async def _cancellable(
+        self, attempt: Coroutine[object, object, Outcome], stop: StopSignal
+    ) -> Outcome:
+        # The deadline is not our business: the worker kills this process then.
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        stop.when_set(lambda: loop.call_soon_threadsafe(task.cancel))
+        try:
+            return await attempt
+        finally:
+            stop.when_set(None)
 
     def _send(self, message: JobBegun | JobProgress | JobEnded) -> None:
         with self._sending:

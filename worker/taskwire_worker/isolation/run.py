@@ -50,12 +50,12 @@ class IsolatedRun:
         # The stop signal comes from another thread: it wakes the wait through a descriptor.
         bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
-            self._held.when_stopped(lambda: os.eventfd_write(bell, 1))
+            self._held.stop.when_set(lambda: os.eventfd_write(bell, 1))
             return self._until_death(bell)
         except (EOFError, OSError):
             return Killed() if self._killed else Died()
         finally:
-            self._held.when_stopped(None)
+            self._held.stop.when_set(None)
             os.close(bell)
 
     def _until_death(self, bell: int) -> Outcome:

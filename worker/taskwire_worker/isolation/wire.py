@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskwire import ProgressReport
-from taskwire_worker.outcome import Failed, Returned
+from taskwire_worker.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,4 @@ class JobEnded:
     """The job of that number has come to this."""
 
     number: int
-    outcome: Returned | Failed
+    outcome: Outcome
