@@ -54,7 +54,7 @@ proto: .venv/.requirements ## Generate the code of protos/ again.
 	$(BIN)/python hatch_build.py
 
 .PHONY: test
-test: setup ## Run all tests but those of other languages; installs RabbitMQ and Redis if it may.
+test: setup ## Run all tests but those of other languages; installs their servers if it may.
 	@.ci/install-servers
 	$(BIN)/pytest -m "not polyglot"
 

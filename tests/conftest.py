@@ -3,18 +3,27 @@
 from tests.support.embedded import embedded, killable_embedded
 from tests.support.fixtures import (
     deployment_id,
+    killable_postgres,
     killable_rabbit,
     killable_redis,
+    postgres,
     rabbit,
     redis_server,
 )
+from tests.support.stores import postgresql_stores, sqlite_stores, store_url, stores
 
 __all__ = [
     "deployment_id",
     "embedded",
     "killable_embedded",
+    "killable_postgres",
     "killable_rabbit",
     "killable_redis",
+    "postgres",
+    "postgresql_stores",
     "rabbit",
     "redis_server",
+    "sqlite_stores",
+    "store_url",
+    "stores",
 ]

@@ -75,7 +75,7 @@ class Settings:
     listen: str = _setting("127.0.0.1:50051", "where the gateway serves gRPC", _address)
     database_url: str = _setting(
         "",
-        "sqlite:///path/to/file.db; PostgreSQL is not supported yet",
+        "sqlite:///path/to/file.db, or postgresql://user:password@host:5432/database",
         _text,
     )
     rabbitmq_url: str = _setting("", "amqp://user:password@host:5672/vhost", _text)

@@ -1,19 +1,22 @@
-"""One statement over a group of rows, compiled once per power of two.
+"""One statement over a group of rows, compiled once and prepared once per connection.
 
-A VALUES list of n rows is a different SQL text for every n, and SQLAlchemy does not cache it.
-Groups are therefore padded with rows of NULLs, which match nothing, to a power of two: eleven
-texts per statement, each compiled once and prepared once per connection.
+SQLite gets a VALUES list. One of n rows is a different text for every n, which SQLAlchemy does
+not cache: groups are padded with rows of NULLs, which match nothing, to a power of two, so that
+there are eleven texts per statement. PostgreSQL gets an array per column, and one text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql, sqlite
 
 MAX_ROWS = 1024
+MAX_ARRAY_BYTES = 16 * 1024 * 1024
+"""How much payload PostgreSQL gets in one array, which cannot have more than 1 GiB."""
 
 AnyRow = Sequence[Any]
 """A row of whatever columns, the driver's own or SQLAlchemy's."""
@@ -53,23 +56,35 @@ class GroupStatement:
         rows: Sequence[Sequence[object]],
         parameters: Mapping[str, object],
     ) -> Sequence[AnyRow]:
-        size = 1 << (len(rows) - 1).bit_length()
-        text, positions, values = self._compile(connection.dialect, size)
-        bound = {**values, **parameters}
-        names = list(self._columns)
-        for index, row in enumerate(rows):
-            for name, value in zip(names, row, strict=True):
-                bound[f"{name}_{index}"] = value
+        dialect = connection.dialect
+        arrays = dialect.name == "postgresql"
+        size = 0 if arrays else 1 << (len(rows) - 1).bit_length()
+        text, positions, values = self._compile(dialect, size)
+        bound = {**values, **parameters, **(self._arrays(rows) if arrays else self._cells(rows))}
         arguments: Any = bound if positions is None else tuple(bound[p] for p in positions)
         cursor = _run_by_driver(connection, text, arguments)
         return cursor.fetchall() if cursor.description else []
+
+    def _arrays(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
+        return {
+            f"{name}_all": list(column)
+            for name, column in zip(self._columns, zip(*rows, strict=True), strict=True)
+        }
+
+    def _cells(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
+        return {
+            f"{name}_{index}": value
+            for index, row in enumerate(rows)
+            for name, value in zip(self._columns, row, strict=True)
+        }
 
     def _compile(
         self, dialect: sa.Dialect, size: int
     ) -> tuple[str, list[str] | None, dict[str, Any]]:
         key = (dialect.name, size)
         if key not in self._compiled:
-            compiled: Any = self._build(self._values(size)).compile(dialect=dialect)
+            v = self._values(size) if size else _rows_of_arrays(self._columns).cte("v")
+            compiled: Any = self._build(v).compile(dialect=dialect)
             positions = compiled.positiontup
             self._compiled[key] = (str(compiled), positions, dict(compiled.params))
         return self._compiled[key]
@@ -86,37 +101,72 @@ class GroupStatement:
         return sa.values(*columns, name="v").data(data).cte("v")
 
 
+def _rows_of_arrays(columns: Columns) -> sa.Select[*tuple[Any, ...]]:
+    """A SELECT of the rows in the arrays `<column>_all`, in their order."""
+    arrays = [
+        sa.bindparam(f"{name}_all", type_=postgresql.ARRAY(type_))
+        for name, type_ in columns.items()
+    ]
+    names = [sa.column(name, type_) for name, type_ in columns.items()]
+    rows = sa.func.unnest(*arrays).table_valued(*names, name="u").render_derived()
+    return sa.select(*rows.c)
+
+
 class RowInsert:
     """An INSERT of many rows into `table`, compiled once per dialect; values in column order."""
 
     def __init__(self, table: sa.Table, *, conflict: Callable[[Any], Any] | None = None) -> None:
         self._table = table
         self._conflict = conflict
-        self._compiled: dict[str, tuple[str, list[str] | None]] = {}
+        self._compiled: dict[str, str] = {}
         self._names = [column.name for column in table.columns]
+        self._heavy = [
+            index for index, column in enumerate(table.columns) if _is_unlimited(column.type)
+        ]
 
     def run(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert `rows`, each a tuple in the order of the table's columns."""
         if not rows:
             return
-        text, positions = self._compile(connection.dialect)
-        if positions is None:
-            arguments: Any = [dict(zip(self._names, row, strict=True)) for row in rows]
-        else:
-            arguments = list(rows)
-        _run_by_driver(connection, text, arguments, many=True)
+        text = self._compile(connection.dialect)
+        if connection.dialect.name != "postgresql":
+            _run_by_driver(connection, text, list(rows), many=True)
+            return
+        for some in self._bearable(rows):
+            columns = zip(self._names, zip(*some, strict=True), strict=True)
+            _run_by_driver(connection, text, {f"{name}_all": list(c) for name, c in columns})
 
-    def _compile(self, dialect: sa.Dialect) -> tuple[str, list[str] | None]:
+    def _bearable(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """`rows` in parts whose payloads are not too many bytes for one array."""
+        if not self._heavy:
+            yield rows
+            return
+        start = size = 0
+        for index, row in enumerate(rows):
+            here = sum(len(row[column] or b"") for column in self._heavy)
+            if index > start and size + here > MAX_ARRAY_BYTES:
+                yield rows[start:index]
+                start, size = index, 0
+            size += here
+        yield rows[start:]
+
+    def _compile(self, dialect: sa.Dialect) -> str:
         if dialect.name not in self._compiled:
             statement: Any = insert_for(dialect, self._table)
+            if dialect.name == "postgresql":
+                columns = {column.name: column.type for column in self._table.columns}
+                statement = statement.from_select(self._names, _rows_of_arrays(columns))
             if self._conflict is not None:
                 statement = self._conflict(statement)
             compiled = statement.compile(dialect=dialect)
-            positions = compiled.positiontup
-            if positions is not None and positions != self._names:
+            if compiled.positiontup not in (None, self._names):
                 raise AssertionError(f"{self._table.name}: columns are bound out of order")
-            self._compiled[dialect.name] = (str(compiled), positions)
+            self._compiled[dialect.name] = str(compiled)
         return self._compiled[dialect.name]
+
+
+def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
+    return isinstance(type_, sa.LargeBinary) and type_.length is None
 
 
 def _run_by_driver(
@@ -140,10 +190,4 @@ def _run_by_driver(
 
 def insert_for(dialect: sa.Dialect, table: sa.Table) -> Any:  # both dialects' Insert
     """An INSERT that knows ON CONFLICT, of the given dialect."""
-    if dialect.name == "postgresql":
-        from sqlalchemy.dialects import postgresql
-
-        return postgresql.insert(table)
-    from sqlalchemy.dialects import sqlite
-
-    return sqlite.insert(table)
+    return (postgresql if dialect.name == "postgresql" else sqlite).insert(table)

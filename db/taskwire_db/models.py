@@ -248,7 +248,10 @@ BEGIN SELECT RAISE(ABORT, 'tasks: a terminal state or a version would be broken'
 
 GUARD_POSTGRESQL_FUNCTION = """
 CREATE FUNCTION tasks_state_guard() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION 'tasks: a terminal state or a version would be broken'; END $$
+BEGIN
+  RAISE EXCEPTION 'tasks: a terminal state or a version would be broken'
+  USING ERRCODE = 'integrity_constraint_violation';
+END $$
 """.strip()
 
 GUARD_POSTGRESQL = """

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Task, View
-from taskwire_db.clock import Clock, HostClock
+from taskwire_db.clock import Clock
 from taskwire_db.database import Database
 from taskwire_db.group import AnyRow
 from taskwire_db.models import (
+    Micros,
     gateways,
     is_state,
     task_counters,
@@ -30,6 +31,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = 2
+
+Query = sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
+
+_lease_now = sa.bindparam("lease_now", type_=Micros)
+_boot = sa.bindparam("boot", type_=sa.Text())
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Reader:
     """Reads of one database. Methods are synchronous; `call` runs one in the reader's threads."""
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
-        self._database = Database(url, clock=clock or HostClock(), writable=False)
+        self._database = Database(url, clock=clock, writable=False)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taskwire-reader")
 
     async def call(
@@ -105,7 +111,6 @@ class Reader:
 
     def live_workers(self) -> list[LiveWorker]:
         """The workers whose lease is alive now."""
-        clock = self._database.clock
         statement = sa.select(
             workers.c.id,
             workers.c.types,
@@ -113,7 +118,7 @@ class Reader:
             workers.c.slots,
             workers.c.held,
             workers.c.draining,
-        ).where(workers.c.boot == clock.boot, workers.c.lease_expires > clock.lease_us())
+        ).where(workers.c.boot == _boot, workers.c.lease_expires > _lease_now)
         return [
             LiveWorker(
                 bytes(row[0]),
@@ -123,7 +128,7 @@ class Reader:
                 row[4],
                 bool(row[5]),
             )
-            for row in self._all(statement)
+            for row in self._all_now(statement)
         ]
 
     def dead_gateways(self) -> list[bytes]:
@@ -132,9 +137,8 @@ class Reader:
         Those that are forgotten and still own rows are among them: a gateway that was stopped
         for longer than its lease may commit a last time under its old id.
         """
-        clock = self._database.clock
         dead = sa.select(gateways.c.id).where(
-            (gateways.c.boot != clock.boot) | (gateways.c.lease_expires <= clock.lease_us())
+            (gateways.c.boot != _boot) | (gateways.c.lease_expires <= _lease_now)
         )
         forgotten = sa.select(tasks.c.gateway_id).where(
             is_state(tasks.c.state, State.QUEUED),
@@ -142,7 +146,7 @@ class Reader:
             tasks.c.gateway_id.is_not(None),
             tasks.c.gateway_id.not_in(sa.select(gateways.c.id)),
         )
-        return [bytes(row[0]) for row in self._all(dead.union(forgotten))]
+        return [bytes(row[0]) for row in self._all_now(dead.union(forgotten))]
 
     def next_due_us(self) -> int | None:
         """When the next scheduled or retrying task is due, or a waiting one's time-out passes."""
@@ -188,8 +192,13 @@ class Reader:
             if row[4]
         }
 
-    def _all(
-        self, statement: sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]
-    ) -> Sequence[AnyRow]:
+    def _all(self, statement: Query) -> Sequence[AnyRow]:
         with self._database.snapshot() as connection:
             return connection.execute(statement).all()
+
+    def _all_now(self, statement: Query) -> Sequence[AnyRow]:
+        """The same for a statement that compares leases with `_lease_now` and `_boot`."""
+        with self._database.snapshot() as connection:
+            moment = self._database.clock.moment(connection)
+            now = {"lease_now": moment.lease_us, "boot": moment.boot}
+            return connection.execute(statement, now).all()

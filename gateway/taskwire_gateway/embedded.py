@@ -22,7 +22,6 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings
 from taskwire_core.task import Dispatch, ProgressRing, Ring
 from taskwire_db import operations
-from taskwire_db.clock import HostClock
 from taskwire_db.database import Database
 from taskwire_db.feed.embedded import (
     EmbeddedAnnouncer,
@@ -197,7 +196,7 @@ def surroundings(
         contracts=contracts,
         store=GatewayStore(foundation.database, foundation.writer, foundation.reader, ttl_us=None),
         depths=_Depths(foundation, held),
-        clock=HostClock(),
+        clock=foundation.database.clock,
         make_feed=feed,
         make_broker=publisher,
     )

@@ -21,7 +21,6 @@ from taskwire_contracts import Contracts, load
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import Dispatch, ProgressRing, Ring
-from taskwire_db.clock import HostClock
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
@@ -90,7 +89,7 @@ async def _serve(settings: Settings, contracts: Contracts, database: Database) -
         contracts=contracts,
         store=GatewayStore(database, writer, reader, ttl_us=ttl_us),
         depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
-        clock=HostClock(),
+        clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),
         make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
     )

@@ -108,7 +108,7 @@ def test_a_database_of_a_newer_taskwire_is_refused(
         ({"redis_url": "redis://127.0.0.1:1/0"}, "TASKWIRE_RABBITMQ_URL is missing"),
         ({"contracts": "nowhere.binpb", "handlers": "x"}, "nowhere.binpb"),
         ({"handlers": "no_such_module"}, "no_such_module"),
-        ({"database_url": "postgresql+psycopg://user:secret@db/x"}, "does not support yet"),
+        ({"database_url": "postgresql+psycopg://user:secret@db/x"}, "works on a SQLite file only"),
     ],
 )
 def test_wrong_settings_are_refused_in_one_line(

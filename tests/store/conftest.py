@@ -1,13 +1,14 @@
-"""A new, empty database for every test of the store, and a clock that tests move."""
+"""A new, empty database for every test of the store, and a clock that tests move.
+
+Whatever asks for `url`, `database` or `reader` runs on SQLite and on PostgreSQL.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
 from tests.store.steps import ManualClock
@@ -19,14 +20,13 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'taskwire.db'}"
+def url(store_url: str) -> str:
+    return store_url
 
 
 @pytest.fixture
 def database(url: str, clock: ManualClock) -> Iterator[Database]:
     opened = Database(url, clock=clock)
-    schema.create_all(opened)
     yield opened
     opened.close()
 

@@ -6,10 +6,8 @@ the database holds. At the end the world is repaired and everything must end.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import contextlib
 from collections import Counter
-from pathlib import Path
 
 import sqlalchemy as sa
 from hypothesis import strategies as st
@@ -20,7 +18,6 @@ from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import Event, State, allowed
 from taskwire_core.task import Dispatch, Task
 from taskwire_db import operations as ops
-from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.models import task_counters, task_events, task_outcomes, tasks
 from tests.store.steps import (
@@ -36,36 +33,30 @@ from tests.store.steps import (
     succeed,
     worker,
 )
+from tests.support.stores import Stores
 
 TYPE = "acme.v1.Images/Shrink"
-_template: list[Path] = []
-
-
-def _empty_database(directory: Path) -> Path:
-    """A copy of an empty database: making the tables anew takes longer than a whole example."""
-    if not _template:
-        _template.append(Path(tempfile.mkdtemp()) / "empty.db")
-        database = Database(f"sqlite:///{_template[0]}")
-        schema.create_all(database)
-        database.checkpoint()
-        database.close()
-    return Path(shutil.copy(_template[0], directory / "taskwire.db"))
 
 
 class Lifecycle(RuleBasedStateMachine):
     """Submit, deliver, deliver twice, lose, crash, cancel, drain, sweep, settle late."""
 
+    stores: Stores
+    """Where each history gets a database of its own; a test sets it."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.directory = Path(tempfile.mkdtemp())
         self.clock = ManualClock()
-        path = _empty_database(self.directory)
-        self.database = Database(f"sqlite:///{path}", clock=self.clock)
-        with self.database.engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
-            # Power is not cut here, and a sync per step would take most of the time.
-            raw.execute("PRAGMA synchronous=OFF")
+        self.store = contextlib.ExitStack()
+        url = self.store.enter_context(self.stores.migrated())
+        self.database = Database(url, clock=self.clock)
+        self.store.callback(self.database.close)
+        if self.database.is_sqlite:
+            with self.database.engine.connect() as connection:
+                raw = connection.connection.dbapi_connection
+                assert raw is not None
+                # Power is not cut here, and a sync per step would take most of the time.
+                raw.execute("PRAGMA synchronous=OFF")
         self.broker: list[Dispatch] = []
         self.workers: list[bytes] = []
         self.running: list[Task] = []
@@ -270,8 +261,7 @@ class Lifecycle(RuleBasedStateMachine):
             if self.workers:
                 self._everything_ends()
         finally:
-            self.database.close()
-            shutil.rmtree(self.directory)
+            self.store.close()
 
     def _everything_ends(self) -> None:
         """The faults are over: one worker lives, nothing is lost, and all tasks must end."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from taskwire_core import recovery
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.ids import new_id
 from taskwire_core.options import RetryPolicy, TaskOptions
 from taskwire_core.task import NewTask, Payload, Task
 from taskwire_db import operations as ops
+from taskwire_db.clock import Moment
 from taskwire_db.database import Database
 
 SECOND = 1_000_000
@@ -28,8 +31,8 @@ class ManualClock:
     def now_us(self) -> int:
         return self.wall_us
 
-    def lease_us(self) -> int:
-        return self.uptime_us
+    def moment(self, connection: sa.Connection) -> Moment:
+        return Moment(self.wall_us, self.uptime_us, self.boot)
 
     def advance(self, seconds: float) -> None:
         self.wall_us += round(seconds * SECOND)

@@ -14,17 +14,24 @@ from taskwire_db.group import GroupStatement
 from taskwire_db.models import is_state, tasks
 from taskwire_db.operations.settle import COLUMNS, settlement_update
 from tests.store.machine import Lifecycle, LifecycleWithAZombie
+from tests.support.stores import Stores
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+EXAMPLES = {"sqlite": 80, "postgresql": 15}
+
+
+def on(stores: Stores, machine: type[Lifecycle]) -> type[Lifecycle]:
+    """The machine with databases of `stores`."""
+    return type(machine.__name__, (machine,), {"stores": stores})
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("machine", [Lifecycle, LifecycleWithAZombie])
-def test_no_order_of_faults_breaks_an_invariant(machine: type[Lifecycle]) -> None:
+def test_no_order_of_faults_breaks_an_invariant(stores: Stores, machine: type[Lifecycle]) -> None:
     run_state_machine_as_test(
-        machine,
+        on(stores, machine),
         settings=settings(
-            max_examples=80,
+            max_examples=EXAMPLES[stores.kind],
             stateful_step_count=40,
             deadline=None,
             # Shrinking a history takes minutes: the failing one is printed with its seed.
@@ -48,7 +55,9 @@ def without_fence(v: sa.CTE) -> sa.ClauseElement:
 
 
 @pytest.mark.timeout(300)
-def test_the_model_notices_a_missing_attempt_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_notices_a_missing_attempt_fence(
+    sqlite_stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The package exports a function of the module's name, so the module is asked for by path.
     module = importlib.import_module("taskwire_db.operations.settle")
     monkeypatch.setattr(module, "_settle", GroupStatement(COLUMNS, without_fence))
@@ -56,7 +65,7 @@ def test_the_model_notices_a_missing_attempt_fence(monkeypatch: pytest.MonkeyPat
     # the stale result (I5): either way the missing guard does not stay unnoticed.
     with pytest.raises((AssertionError, KeyError)):
         run_state_machine_as_test(
-            LifecycleWithAZombie,
+            on(sqlite_stores, LifecycleWithAZombie),
             settings=settings(
                 max_examples=200,
                 stateful_step_count=40,

@@ -1,21 +1,26 @@
 """The pytest fixtures that every room's tests share; `tests/conftest.py` exposes them.
 
-`rabbit` and `redis_server` are shared by the whole run: isolate a test by a deployment id of
-its own (queue names, keys and channels all carry it). `killable_rabbit` and `killable_redis`
-belong to one test, which may stop, kill and restart them.
+`rabbit`, `redis_server` and `postgres` are shared by the whole run. Isolate a test by a deployment
+id of its own (queue names, keys and channels all carry it) and by a database of its own (see
+`stores.py`). `killable_rabbit`, `killable_redis` and `killable_postgres` belong to one test, which
+may stop, kill and restart them.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import TypeVar
 
 import pytest
 
+from tests.support.postgres import PostgresServer
 from tests.support.servers import RabbitServer, RedisServer, ServerFailed, ServerMissing
 
+Server = TypeVar("Server", RabbitServer, RedisServer, PostgresServer)
 
-def _started(kind: type[RabbitServer] | type[RedisServer]) -> RabbitServer | RedisServer:
+
+def _started(kind: type[Server]) -> Server:
     """A running server; a second try on other ports, since a free port may be taken meanwhile."""
     try:
         for last in (False, True):
@@ -36,18 +41,8 @@ def _started(kind: type[RabbitServer] | type[RedisServer]) -> RabbitServer | Red
     raise AssertionError("unreachable")
 
 
-def _rabbit() -> Iterator[RabbitServer]:
-    server = _started(RabbitServer)
-    assert isinstance(server, RabbitServer)
-    try:
-        yield server
-    finally:
-        server.close()
-
-
-def _redis() -> Iterator[RedisServer]:
-    server = _started(RedisServer)
-    assert isinstance(server, RedisServer)
+def _running(kind: type[Server]) -> Iterator[Server]:
+    server = _started(kind)
     try:
         yield server
     finally:
@@ -57,25 +52,37 @@ def _redis() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[RabbitServer]:
     """A RabbitMQ that the whole run shares; never stop it."""
-    yield from _rabbit()
+    yield from _running(RabbitServer)
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis that the whole run shares; never stop or flush it."""
-    yield from _redis()
+    yield from _running(RedisServer)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that the whole run shares; never stop it, and take `store_url` if you can."""
+    yield from _running(PostgresServer)
 
 
 @pytest.fixture
 def killable_rabbit() -> Iterator[RabbitServer]:
     """A RabbitMQ of this test's own (7 s)."""
-    yield from _rabbit()
+    yield from _running(RabbitServer)
 
 
 @pytest.fixture
 def killable_redis() -> Iterator[RedisServer]:
     """A Redis of this test's own."""
-    yield from _redis()
+    yield from _running(RedisServer)
+
+
+@pytest.fixture
+def killable_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test's own (1.5 s)."""
+    yield from _running(PostgresServer)
 
 
 @pytest.fixture

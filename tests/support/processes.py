@@ -24,7 +24,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def spawn(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, log: Path
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    log: Path,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """`command` in a process group of its own, its output in `log`, killed if the tests die."""
     # A program sets this and becomes the command. A preexec_fn would run Python, and gRPC's fork
@@ -34,6 +38,7 @@ def spawn(
         return subprocess.Popen(
             bound,
             env=env,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

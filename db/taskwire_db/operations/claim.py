@@ -84,7 +84,7 @@ def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None
         tx.connection,
         [(request.task_id, request.worker_id) for request in requests],
         now=tx.now_us,
-        boot=tx.clock.boot,
+        boot=tx.boot,
         lease_now=tx.lease_us,
     )
     found = read_tasks(tx.database, tx.connection, rows, _input_of)

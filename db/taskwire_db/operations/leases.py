@@ -65,7 +65,7 @@ def register_worker(tx: Transaction, rows: Sequence[WorkerRow]) -> list[None]:
                 id=row.id,
                 host=row.host,
                 pid=row.pid,
-                boot=tx.clock.boot,
+                boot=tx.boot,
                 lease_expires=_expiry(tx, row.ttl_us),
                 start_time=tx.now_us,
                 draining=0,
@@ -107,7 +107,7 @@ def heartbeat(tx: Transaction, beats: Sequence[Heartbeat]) -> list[Lease]:
         for row in _beat.run(
             tx.connection,
             [(b.worker_id, b.held, tx.lease_us + b.ttl_us, int(b.draining)) for b in beats],
-            boot=tx.clock.boot,
+            boot=tx.boot,
             lease_now=tx.lease_us,
         )
     }
@@ -153,7 +153,7 @@ def register_gateway(tx: Transaction, rows: Sequence[GatewayRow]) -> list[None]:
                 id=row.id,
                 host=row.host,
                 pid=row.pid,
-                boot=tx.clock.boot,
+                boot=tx.boot,
                 lease_expires=_expiry(tx, row.ttl_us),
                 start_time=tx.now_us,
             )
@@ -168,7 +168,7 @@ def renew_gateway(tx: Transaction, rows: Sequence[GatewayRow]) -> list[bool]:
         result = tx.connection.execute(
             sa.update(gateways)
             .values(lease_expires=_expiry(tx, row.ttl_us))
-            .where(gateways.c.id == row.id, gateways.c.boot == tx.clock.boot)
+            .where(gateways.c.id == row.id, gateways.c.boot == tx.boot)
             .where(gateways.c.lease_expires > tx.lease_us)
         )
         renewed.append(result.rowcount == 1)
@@ -199,7 +199,7 @@ def _lead(tx: Transaction, request: Leadership) -> bool:
     insert = insert_for(tx.connection.dialect, leaders).values(
         name=request.name,
         holder=request.holder,
-        boot=tx.clock.boot,
+        boot=tx.boot,
         lease_expires=tx.lease_us + request.ttl_us,
     )
     free = (

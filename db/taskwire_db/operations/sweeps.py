@@ -124,7 +124,7 @@ def sweep_lost(tx: Transaction, sweeps: Sequence[Sweep]) -> list[list[Task]]:
 
 def _sweep_lost(tx: Transaction, sweep: Sweep) -> list[Task]:
     guard: dict[str, Any] = {
-        "boot": tx.clock.boot,
+        "boot": tx.boot,
         "lease_now": tx.lease_us,
         "overdue": tx.lease_us - sweep.grace_us,
     }
@@ -149,7 +149,7 @@ def _forget_workers(tx: Transaction) -> None:
     holds = sa.select(_one).where(_held, tasks.c.worker_id == workers.c.id).exists()
     tx.connection.execute(
         sa.delete(workers)
-        .where((workers.c.boot != tx.clock.boot) | (workers.c.lease_expires <= tx.lease_us))
+        .where((workers.c.boot != tx.boot) | (workers.c.lease_expires <= tx.lease_us))
         .where(~holds)
     )
 

@@ -1,0 +1,116 @@
+"""What only SQLite has: its lock, its one file, its log and its profile."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskwire_core.errors import StoreUnavailable
+from taskwire_db import engines
+from taskwire_db import operations as ops
+from taskwire_db.database import Database
+from taskwire_db.reader import Reader
+from taskwire_db.turnstile import Turnstile
+from taskwire_db.writer import Writer
+from tests.store.steps import new_task, unit
+from tests.support.stores import Stores
+
+
+@pytest.fixture
+def stores(sqlite_stores: Stores) -> Stores:
+    return sqlite_stores
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    made = Writer(database)
+    yield made
+    made.close()
+
+
+def pragma(database: Database, text: str) -> Any:  # whatever the PRAGMA answers
+    """Run a PRAGMA on the pooled connection, which the next transaction uses too."""
+    with database.engine.connect() as connection:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        row = raw.execute(f"PRAGMA {text}").fetchone()
+        return row and row[0]
+
+
+def test_a_locked_database_answers_unavailable_and_nothing_is_written(
+    writer: Writer, database: Database, reader: Reader, url: str
+) -> None:
+    path = url.removeprefix("sqlite:///")
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    try:
+        pragma(database, "busy_timeout=50")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            writer.run(ops.submit, unit(new_task())).result(30)
+    finally:
+        foreign.execute("ROLLBACK")
+        foreign.close()
+    assert writer.run(ops.submit, unit(new_task())).result(30).submitted[0].created
+    assert sum(reader.counts().values()) == 1
+
+
+def test_a_writer_that_is_stopped_in_its_turn_holds_up_the_others_for_seconds_only(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "taskwire.db")
+    first, second = (Turnstile(path, patience_s=0.2) for _ in range(2))
+    with first.turn(), pytest.raises(StoreUnavailable, match="has held it"):
+        second.turn().__enter__()
+    with second.turn():
+        pass
+
+
+def test_a_full_disk_answers_unavailable_and_later_writes_succeed(
+    database: Database, reader: Reader
+) -> None:
+    pages = pragma(database, "page_count")
+    pragma(database, f"max_page_count={pages + 4}")
+    big = [unit(*[new_task() for _ in range(500)]) for _ in range(10)]
+    with pytest.raises(StoreUnavailable, match="full"):
+        _ = [database.execute(ops.submit, some) for some in big]
+    pragma(database, "max_page_count=1000000")
+    before = sum(reader.counts().values())
+    database.execute(ops.submit, unit(new_task()))
+    assert sum(reader.counts().values()) == before + 1
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_acknowledged_that_went_into_a_deleted_file(
+    writer: Writer, database: Database, replaced: bool
+) -> None:
+    writer.run(ops.submit, unit(new_task())).result(10)
+    assert database.url.database is not None
+    path = Path(database.url.database)
+    kept = path.rename(path.with_suffix(".kept"))
+    if replaced:
+        path.touch()
+
+    with pytest.raises(StoreUnavailable, match="removed or replaced"):
+        writer.run(ops.submit, unit(new_task())).result(10)
+
+    kept.replace(path)
+    writer.run(ops.submit, unit(new_task())).result(10)
+
+
+def test_the_safe_profile_never_checkpoints_by_itself(database: Database) -> None:
+    old = sqlite3.sqlite_version_info < engines.FIXED_WAL_RESET
+    assert pragma(database, "wal_autocheckpoint") == (0 if old else 1000)
+    assert pragma(database, "synchronous") == 2
+    assert pragma(database, "journal_mode") == "wal"
+
+
+def test_a_checkpoint_empties_the_log(database: Database, url: str) -> None:
+    log = Path(url.removeprefix("sqlite:///") + "-wal")
+    database.execute(ops.submit, unit(*[new_task() for _ in range(100)]))
+    assert log.stat().st_size > 0
+    database.checkpoint()
+    assert log.stat().st_size == 0
