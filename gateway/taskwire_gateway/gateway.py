@@ -12,6 +12,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from taskwire_contracts import Contracts
+from taskwire_contracts.limits import Limits
+from taskwire_contracts.preparation import Preparation
+from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch, ProgressRing, Ring
 from taskwire_gateway.admission import Admission, Kind
@@ -26,7 +29,6 @@ from taskwire_gateway.keeper.ports import (
     Sweeps,
 )
 from taskwire_gateway.keeper.stranded import StrandedSweep
-from taskwire_gateway.limits import Limits
 from taskwire_gateway.ports import (
     Announcements,
     Broker,
@@ -35,7 +37,6 @@ from taskwire_gateway.ports import (
     TaskReader,
     TaskWriter,
 )
-from taskwire_gateway.preparation import Preparation
 from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.task_messages import TaskMessages
@@ -44,7 +45,6 @@ from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader
 from taskwire_gateway.use_cases.submitting import Submitting
-from taskwire_gateway.validation import Rules
 from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.watching import Watching
 from taskwire_gateway.workers_alive import LiveWorkers

@@ -18,6 +18,7 @@ import taskwire_db.schema
 from taskwire_broker.queue_depth import RabbitDepths
 from taskwire_broker.rabbit_publisher import RabbitPublisher
 from taskwire_contracts import Contracts, load
+from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import Dispatch, ProgressRing, Ring
@@ -27,7 +28,6 @@ from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.gateway import Gateway, Surroundings, Tuning
-from taskwire_gateway.limits import Limits
 from taskwire_gateway.signals import Stop
 from taskwire_gateway.store import GatewayStore
 

@@ -9,8 +9,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from taskwire_contracts import Contracts
+from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError
-from taskwire_gateway.limits import Limits
 from taskwire_gateway.rpc.calls import Handler
 from taskwire_gateway.rpc.unserved import unserved
 

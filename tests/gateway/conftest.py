@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from taskwire_contracts import Contracts, build, load
+from taskwire_contracts.limits import Limits
 from taskwire_core.settings import Settings
 from taskwire_gateway.embedded import Foundation, lay_foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
-from taskwire_gateway.limits import Limits
 from tests.gateway.running import Running, Worker
 
 PROTOS = Path(__file__).parent / "protos"

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from taskwire.v1 import options_pb2, task_pb2
 from taskwire.v1 import task_service_pb2 as pb
-from taskwire_gateway.validation import Rules
+from taskwire_contracts.validation import Rules
 from tests.gateway.running import SHRINK, Running, Worker, refusal
 
 Disposition = pb.SubmitTaskResponse
@@ -247,7 +247,7 @@ class CountingValidator:
 
 def rules(monkeypatch: pytest.MonkeyPatch) -> tuple[Rules, CountingValidator]:
     validator = CountingValidator()
-    monkeypatch.setattr("taskwire_gateway.validation.Validator", lambda: validator)
+    monkeypatch.setattr("taskwire_contracts.validation.Validator", lambda: validator)
     return Rules(), validator
 
 

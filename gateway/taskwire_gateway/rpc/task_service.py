@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
+from taskwire_contracts.validation import Rules
 from taskwire_core.errors import FieldViolation, InvalidRequest, RequestError
 from taskwire_core.ids import to_text
 from taskwire_core.task import ProgressRing, Task, View
@@ -18,7 +19,6 @@ from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_t
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
 from taskwire_gateway.use_cases.submitting import Accepted, Submitting
-from taskwire_gateway.validation import Rules
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import (
     DEADLINE_MARGIN_S,

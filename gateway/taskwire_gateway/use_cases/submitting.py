@@ -9,6 +9,9 @@ from enum import IntEnum
 from typing import Protocol
 
 from taskwire.v1 import task_service_pb2
+from taskwire_contracts.limits import Limits
+from taskwire_contracts.preparation import Preparation, merged
+from taskwire_contracts.validation import join
 from taskwire_core.errors import (
     Conflict,
     FieldViolation,
@@ -19,11 +22,8 @@ from taskwire_core.errors import (
 )
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Task
-from taskwire_gateway.limits import Limits
 from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader, TaskWriter
-from taskwire_gateway.preparation import Preparation, merged
 from taskwire_gateway.use_cases.imagining import imagined
-from taskwire_gateway.validation import join
 from taskwire_gateway.workers_alive import LiveWorkers
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest

@@ -1,23 +1,26 @@
-"""From a SubmitTaskRequest to a NewTask: every check without a store, all complaints at once."""
+"""From a SubmitTaskRequest to a NewTask: every check without a store, all complaints at once.
+
+The gateway asks for what callers submit, the worker for what handlers submit.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
 from taskwire.v1 import task_service_pb2
-from taskwire_contracts import Contracts, TaskType
+from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
+from taskwire_contracts.limits import Limits
+from taskwire_contracts.request_hash import request_hash
+from taskwire_contracts.schedule import due_us
+from taskwire_contracts.validation import Rules, join
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, RequestError
 from taskwire_core.ids import new_id
 from taskwire_core.options import TaskOptions, merge, problems
 from taskwire_core.task import NewTask, Payload
-from taskwire_gateway.limits import Limits
-from taskwire_gateway.ports import Clock
-from taskwire_gateway.request_hash import request_hash
-from taskwire_gateway.schedule import due_us
-from taskwire_gateway.validation import Rules, join
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
 
@@ -38,6 +41,13 @@ class Complaint:
 
     reason: str
     violation: FieldViolation
+
+
+class Clock(Protocol):
+    """Where the present comes from."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
 
 
 class Preparation:
