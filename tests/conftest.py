@@ -10,6 +10,7 @@ from tests.support.fixtures import (
     rabbit,
     redis_server,
 )
+from tests.support.smtp import smtp
 from tests.support.stores import postgresql_stores, sqlite_stores, store_url, stores
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "postgresql_stores",
     "rabbit",
     "redis_server",
+    "smtp",
     "sqlite_stores",
     "store_url",
     "stores",

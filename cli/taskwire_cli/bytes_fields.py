@@ -1,18 +1,25 @@
-"""Files as the values of bytes fields: into a task's input, and out of its result."""
+"""Files as the values of bytes fields: into a task's input, and out of its result.
+
+A field is named by its path, such as "image", "page.scan" or "attachments[0].content".
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import click
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import Message
 
 from taskwire_cli.values import read_file
 
+_STEP = re.compile(r"(\w+)(?:\[(\d{1,4})\])?")
+
 
 def check_field(message_class: type[Message], path: str) -> None:
-    """Refuse a `path` ("image", "page.scan") that is no bytes field of the message.
+    """Refuse a `path` that is no bytes field of the message.
 
     Raises:
         click.UsageError: with the bytes fields that there are.
@@ -47,14 +54,34 @@ def _walk(message: Message, path: str) -> tuple[Message, str]:
     """The message that owns the last name of `path`, and that name."""
     *outer, last = path.split(".")
     owner = message
-    for name in outer:
-        field = owner.DESCRIPTOR.fields_by_name.get(name)
-        if field is None or field.type != FieldDescriptor.TYPE_MESSAGE or field.is_repeated:
+    for step in outer:
+        inner = _inner(owner, step)
+        if inner is None:
             raise _no_such_field(message, path)
-        owner = getattr(owner, name)
+        owner = inner
     if last not in _bytes_fields(owner):
         raise _no_such_field(message, path)
     return owner, last
+
+
+def _inner(owner: Message, step: str) -> Message | None:
+    """The message in the field that `step` names, or None when there is no such field."""
+    found = _STEP.fullmatch(step)
+    field = owner.DESCRIPTOR.fields_by_name.get(found[1]) if found else None
+    if found is None or field is None or field.message_type is None:
+        return None
+    index = found[2]
+    if field.message_type.GetOptions().map_entry or field.is_repeated != (index is not None):
+        return None
+    value = getattr(owner, field.name)
+    return value if index is None else _element(value, int(index))
+
+
+def _element(values: RepeatedCompositeFieldContainer[Message], index: int) -> Message:
+    """The message at `index`; it and those before it are made when they are not there."""
+    while len(values) <= index:
+        values.add()
+    return values[index]
 
 
 def _no_such_field(message: Message, path: str) -> click.UsageError:

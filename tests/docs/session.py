@@ -18,7 +18,7 @@ from tests.support.eventually import eventually
 from tests.support.processes import alive, free_ports, spawn, stop_group
 
 _DOCUMENTED_ADDRESS = "127.0.0.1:50051"
-_SECOND_ADDRESS = "127.0.0.1:50052"
+_FURTHER_ADDRESSES = ("127.0.0.1:50052", "127.0.0.1:2525")
 
 
 class Session:
@@ -29,8 +29,12 @@ class Session:
 
     def __init__(self, folder: Path, address: str, places: Mapping[str, str]) -> None:
         self._folder = folder
-        second = f"127.0.0.1:{free_ports(1)[0]}"
-        self._places = {**places, _DOCUMENTED_ADDRESS: address, _SECOND_ADDRESS: second}
+        ports = free_ports(len(_FURTHER_ADDRESSES))
+        further = {
+            documented: f"127.0.0.1:{port}"
+            for documented, port in zip(_FURTHER_ADDRESSES, ports, strict=True)
+        }
+        self._places = {**places, **further, _DOCUMENTED_ADDRESS: address}
         self._servers: list[subprocess.Popen[bytes]] = []
         (folder / ".venv").symlink_to(sys.prefix)
         for name in ("protos", "examples", "tests"):

@@ -11,6 +11,7 @@ import pytest
 from taskwire.v1 import task_service_pb2
 from taskwire_cli.exits import EXIT_CODES_HELP, Exit
 from taskwire_cli.main import _COMMANDS
+from taskwire_contracts import load
 from taskwire_core.lifecycle import TRANSITIONS, Event, State, Transition
 from taskwire_gateway.rpc.durable_metadata import _PARSERS, LABEL
 from taskwire_gateway.rpc.task_service import TaskService
@@ -52,6 +53,11 @@ def _transitions(sources: str, events: str, targets: str) -> Iterator[Transition
             for target in targets.split(", "):
                 state = None if source == "none" else State[source]
                 yield Transition(state, Event(event), State[target])
+
+
+def test_every_example_is_listed() -> None:
+    rows = table(page("docs/examples.md"), "type", "what it shows")
+    assert [row[0].strip("`") for row in rows] == sorted(load([], examples=True).types)
 
 
 def test_every_command_is_listed() -> None:

@@ -35,6 +35,7 @@ def test_list_names_every_service(grpcurl: Grpcurl) -> None:
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         "taskwire.examples.v1.DemoTasks",
+        "taskwire.examples.v1.EmailTasks",
         "taskwire.examples.v1.ImageTasks",
         "taskwire.examples.v1.MathTasks",
         TASKS,

@@ -22,7 +22,8 @@ COMMAND = (sys.executable, "-m", "taskwire_cli")
 
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment with these settings of taskwire and no others."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("TASKWIRE_")}
+    # SMTP_* are those of an example.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TASKWIRE_", "SMTP_"))}
     return {**kept, **{f"TASKWIRE_{name.upper()}": value for name, value in settings.items()}}
 
 

@@ -26,7 +26,8 @@ _PRIORITIES = {
 _HELP = f"""Submit a task of TYPE, a "package.Service/Method" that `taskwire types` lists.
 
 JSON is the method's request in protobuf's JSON form: text, @FILE, or - for standard input. Without
-it the request is empty. Files fill its bytes fields.
+it the request is empty. Files fill its bytes fields, named by their path: image, page.scan or
+attachments[0].content.
 
 \b
 Examples:
@@ -35,6 +36,8 @@ Examples:
     --field-file image=picture.jpg --output image=small.png
   taskwire submit taskwire.examples.v1.DemoTasks/Sleep '{{"duration": "20s"}}' --delay 5m \\
     --label customer=acme --request-id nightly-2027-01-31
+  taskwire submit taskwire.examples.v1.EmailTasks/SendEmail @mail.json \\
+    --field-file 'attachments[0].content=invoice.pdf'
 
 {EXIT_CODES_HELP}
 """

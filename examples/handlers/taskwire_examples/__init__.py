@@ -1,7 +1,8 @@
 """The handlers of taskwire's own examples; `taskwire dev` loads them when nothing else is set."""
 
 from taskwire_examples.demo_tasks import flaky, sleep
+from taskwire_examples.email_tasks import send_email
 from taskwire_examples.image_tasks import make_thumbnail
 from taskwire_examples.math_tasks import divide
 
-__all__ = ["divide", "flaky", "make_thumbnail", "sleep"]
+__all__ = ["divide", "flaky", "make_thumbnail", "send_email", "sleep"]
