@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +22,13 @@ from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
+from taskwire_core.page_tokens import KEY_BYTES
 from taskwire_core.task import Task
 from taskwire_db import codec
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
 from taskwire_db.group import RowInsert, insert_for
-from taskwire_db.models import deployment, option_sets, task_counters
+from taskwire_db.models import deployment, option_sets, signing_keys, task_counters
 from taskwire_db.problems import Contended, translated
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.url import parse_url
@@ -44,6 +46,9 @@ SHARDS = 8
 
 _PAUSES_S = (0.005, 0.02, 0.1)
 """How long a transaction that met another one waits before it is tried again."""
+
+PAGE_TOKENS = "page_tokens"
+"""The name of the key that page tokens are signed with."""
 
 _insert_options = RowInsert(option_sets, conflict=lambda i: i.on_conflict_do_nothing())
 
@@ -70,6 +75,16 @@ class Database:
             Turnstile(self.url.database, patience_s=BUSY_TIMEOUT_S) if self.is_sqlite else None
         )
         self._deployment_id: bytes | None = None
+
+    def signing_key(self) -> bytes:
+        """The 32 secret bytes that this deployment's page tokens are signed with.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        named = sa.select(signing_keys.c.key).where(signing_keys.c.name == PAGE_TOKENS)
+        with self.connect() as connection:
+            return bytes(connection.execute(named).scalar_one())
 
     @property
     def deployment_id(self) -> bytes:
@@ -231,7 +246,11 @@ _add_counts = RowInsert(task_counters, conflict=_add)
 
 
 def new_deployment(connection: sa.Connection, now_us: int) -> None:
-    """Give a new database its name; an existing one keeps its own."""
+    """Give a new database its name and its key; an existing one keeps its own."""
     if connection.execute(sa.select(deployment.c.id)).first() is None:
         insert = insert_for(connection.dialect, deployment)
         connection.execute(insert.values(id=new_id(), create_time=now_us))
+    key = insert_for(connection.dialect, signing_keys).values(
+        name=PAGE_TOKENS, key=secrets.token_bytes(KEY_BYTES), create_time=now_us
+    )
+    connection.execute(key.on_conflict_do_nothing())

@@ -3,9 +3,9 @@
 Rules of this file:
 - Task rows are narrow: payloads, outcomes and options live in tables of their own, so that
   scans stay cheap. Ids are UUIDv7, so inserts land at the end of every tree.
-- Indexes are partial, on live rows only: they stay small however many tasks have ended.
-  Their conditions use literals, because SQLite matches a partial
-  index only against literals.
+- Indexes are partial, on live rows only, but for the two of the lists: they stay small however
+  many tasks have ended. Their conditions use literals, because SQLite matches a partial index
+  only against literals.
 - Times are microseconds since 1970. A lease's time belongs to the clock of `clock.py`.
 - A trigger refuses a state change that leaves a terminal state or skips a version, whoever
   writes it.
@@ -36,6 +36,16 @@ deployment = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("create_time", Micros, nullable=False),
+)
+
+# What the gateways sign page tokens with: one row, and whoever has it can forge them.
+signing_keys = sa.Table(
+    "signing_keys",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("key", sa.LargeBinary(32), nullable=False),
+    sa.Column("create_time", Micros, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 option_sets = sa.Table(
@@ -120,6 +130,12 @@ INDEX_CONDITIONS: dict[str, tuple[list[sa.ColumnElement[object]], sa.ColumnEleme
 
 for _name, (_columns, _condition) in INDEX_CONDITIONS.items():
     sa.Index(_name, *_columns, sqlite_where=_condition, postgresql_where=_condition)
+
+# The two that hold every task, because lists are of ended tasks too. A list reads each of its
+# cohorts (what one counter counts) in the order of the first, and the newest changes in the
+# order of the second: see listing.py. Creation has none, since ids are in its order.
+sa.Index("ix_tasks_cohort", tasks.c.owner, tasks.c.type, tasks.c.queue, tasks.c.state, tasks.c.id)
+sa.Index("ix_tasks_updated", tasks.c.owner, tasks.c.update_time, tasks.c.id)
 
 task_inputs = sa.Table(
     "task_inputs",

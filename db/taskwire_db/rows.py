@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from taskwire_core.ids import created_us
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.task import NewTask, Task
@@ -133,7 +134,8 @@ def new_task(new: NewTask, now_us: int) -> Task:
         dispatch=1,
         dispatched=False,
         options=options,
-        create_time_us=new.create_time_us,
+        # Lists are in the order of ids, which must be that of the times that they show.
+        create_time_us=created_us(new.id) or new.create_time_us,
         schedule_time_us=start,
         not_before_us=start,
         update_time_us=now_us,

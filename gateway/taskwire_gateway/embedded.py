@@ -19,6 +19,7 @@ from taskwire_broker.embedded import EmbeddedExchange, EmbeddedPublisher
 from taskwire_broker.topology import broker_queue
 from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
 from taskwire_core.task import Dispatch, ProgressRing, Ring
 from taskwire_db import operations
@@ -46,6 +47,7 @@ class Foundation:
     announcer: EmbeddedAnnouncer
     exchange: EmbeddedExchange
     deployment_id: bytes
+    page_tokens: PageTokens
 
     def close(self) -> None:
         """Commit what is pending and close the database."""
@@ -138,6 +140,7 @@ def lay_foundation(settings: Settings) -> Foundation:
         announcer=announcer,
         exchange=EmbeddedExchange(),
         deployment_id=database.deployment_id,
+        page_tokens=PageTokens(database.signing_key()),
     )
 
 
@@ -199,6 +202,7 @@ def surroundings(
         clock=foundation.database.clock,
         make_feed=feed,
         make_broker=publisher,
+        page_tokens=foundation.page_tokens,
     )
 
 

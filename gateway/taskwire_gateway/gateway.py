@@ -16,6 +16,7 @@ from taskwire_contracts.limits import Limits
 from taskwire_contracts.preparation import Preparation
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import Dispatch, ProgressRing, Ring
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
@@ -109,6 +110,7 @@ class Surroundings:
     clock: Clock
     make_feed: MakeFeed
     make_broker: MakeBroker
+    page_tokens: PageTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class Gateway:
             workers=self._workers,
             rules=rules,
             clock=around.clock,
+            page_tokens=around.page_tokens,
         )
         durable = DurableCalls(
             submitting=submitting,

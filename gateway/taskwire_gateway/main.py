@@ -20,6 +20,7 @@ from taskwire_broker.rabbit_publisher import RabbitPublisher
 from taskwire_contracts import Contracts, load
 from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import Dispatch, ProgressRing, Ring
 from taskwire_db.database import Database
@@ -92,6 +93,7 @@ async def _serve(settings: Settings, contracts: Contracts, database: Database) -
         clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),
         make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
+        page_tokens=PageTokens(database.signing_key()),
     )
     try:
         gateway = Gateway(around, tuning_of(settings, stack_traces=False))

@@ -8,8 +8,9 @@ from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
 from taskwire_contracts.validation import Rules
-from taskwire_core.errors import FieldViolation, InvalidRequest, RequestError
+from taskwire_core.errors import InvalidRequest, RequestError
 from taskwire_core.ids import to_text
+from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.ports import Clock
@@ -31,6 +32,7 @@ from taskwire_gateway.workers_alive import LiveWorkers, Served
 
 SERVICE = "taskwire.v1.TaskService"
 _PAGE = 50
+_TYPES_SCOPE = "ListTaskTypes"
 
 Handlers = dict[str, Handler]
 
@@ -50,6 +52,7 @@ class TaskService:
         workers: LiveWorkers,
         rules: Rules,
         clock: Clock,
+        page_tokens: PageTokens,
     ) -> None:
         self._contracts = contracts
         self._submitting = submitting
@@ -60,6 +63,7 @@ class TaskService:
         self._workers = workers
         self._rules = rules
         self._clock = clock
+        self._page_tokens = page_tokens
 
     def handlers(self, admission: Admission) -> Handlers:
         """The method handlers by path."""
@@ -150,18 +154,23 @@ class TaskService:
     async def list_task_types(
         self, request: pb.ListTaskTypesRequest, call: Call
     ) -> pb.ListTaskTypesResponse:
-        """The loaded types by name; a page token is the last name of the page before."""
+        """The loaded types by name; a page's place is the last name of the page before."""
         self._check(request)
-        names = sorted(name for name in self._contracts.types if name > request.page_token)
-        if request.page_token and request.page_token not in self._contracts.types:
-            raise _invalid_page_token()
+        after = ""
+        if request.page_token:
+            after = self._page_tokens.read(
+                request.page_token, str, user=call.owner, scope=_TYPES_SCOPE
+            )
+        names = sorted(name for name in self._contracts.types if name > after)
         size = request.page_size or _PAGE
         live = await self._workers.now()
         response = pb.ListTaskTypesResponse(
             task_types=[self._task_type(self._contracts.types[name], live) for name in names[:size]]
         )
         if len(names) > size:
-            response.next_page_token = names[size - 1]
+            response.next_page_token = self._page_tokens.sign(
+                names[size - 1], user=call.owner, scope=_TYPES_SCOPE
+            )
         return response
 
     def _check(self, request: Message) -> None:
@@ -206,11 +215,3 @@ class TaskService:
             options=options_message(found.options),
             live_workers=live.get((found.options.queue, found.name), 0),
         )
-
-
-def _invalid_page_token() -> InvalidRequest:
-    return InvalidRequest(
-        "INVALID_PAGE_TOKEN",
-        "The page token is not one of this server; start again without one.",
-        violations=[FieldViolation("page_token", "is not a token of this server")],
-    )
