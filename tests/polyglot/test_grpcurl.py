@@ -34,6 +34,7 @@ def test_list_names_every_service(grpcurl: Grpcurl) -> None:
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        "taskwire.examples.v1.DataTasks",
         "taskwire.examples.v1.DemoTasks",
         "taskwire.examples.v1.EmailTasks",
         "taskwire.examples.v1.ImageTasks",
