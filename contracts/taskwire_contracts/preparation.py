@@ -13,16 +13,27 @@ from google.protobuf.message import DecodeError
 from taskwire.v1 import task_service_pb2
 from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
+<<<<<<< HEAD:contracts/taskwire_contracts/preparation.py
 from taskwire_contracts.limits import Limits
 from taskwire_contracts.request_hash import request_hash
 from taskwire_contracts.schedule import due_us
 from taskwire_contracts.validation import Rules, join
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, RequestError
+=======
+from taskwire_core.errors import (
+    Conflict,
+    FieldViolation,
+    InvalidRequest,
+    NotFound,
+    RequestError,
+)
+>>>>>>> f0364e2 (Ended tasks are deleted and retried, by callers and by retention; a change log remembers for an hour.):gateway/taskwire_gateway/preparation.py
 from taskwire_core.ids import new_id
 from taskwire_core.options import TaskOptions, merge, problems
 from taskwire_core.task import NewTask, Payload
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
+RetryTaskRequest = task_service_pb2.RetryTaskRequest
 
 _REASON_OF_RULE = {"message.oneof": "CONFLICTING_FIELDS"}
 _SENTENCES = {
@@ -105,7 +116,7 @@ class Preparation:
         """The request's hash, given its type's name and its input's deterministic bytes."""
         return request_hash(request, task_type=task_type, input_data=data)
 
-    def canonical_input(self, request: SubmitTaskRequest) -> bytes:
+    def canonical_input(self, request: SubmitTaskRequest | RetryTaskRequest) -> bytes:
         """The input re-serialised deterministically where its type is loaded, else as sent."""
         known = self._contracts.message_class(_input_name(request))
         if known is None:
@@ -208,7 +219,7 @@ class Preparation:
         return options
 
 
-def _input_name(request: SubmitTaskRequest) -> str:
+def _input_name(request: SubmitTaskRequest | RetryTaskRequest) -> str:
     return request.input.type_url.rpartition("/")[2]
 
 
@@ -235,6 +246,16 @@ def _whole(description: str) -> str:
     """The description of something without a path: the message as a whole."""
     text = f"It {description}" if description.startswith(("is ", "has ")) else description
     return f" {text[:1].upper()}{text[1:]}."
+
+
+def request_id_reused(request_id: str, prefix: str = "") -> Conflict:
+    """ALREADY_EXISTS: the request id made a task of other content before."""
+    return Conflict(
+        "REQUEST_ID_REUSED",
+        f"The request id {request_id} was used for another task; choose a new one.",
+        metadata={"requestId": request_id},
+        violations=[FieldViolation(join(prefix, "request_id"), "was used with other content")],
+    )
 
 
 def merged(errors: list[RequestError]) -> RequestError:

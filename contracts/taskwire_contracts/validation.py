@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 from protovalidate import Validator
 
-from taskwire_core.errors import FieldViolation
+from taskwire_core.errors import FieldViolation, InvalidRequest
 
 _MAX_DESCRIPTION = 300
 _MOST_VALUES = 2_000
@@ -32,6 +32,22 @@ class Rules:
         if found and not brief and _values(message, _MOST_VALUES) < _MOST_VALUES:
             found = self._validator.collect_violations(message)
         return [_violation(each.proto, prefix) for each in found]
+
+    def require(self, message: Message) -> None:
+        """Refuse a request that breaks its rules.
+
+        Raises:
+            InvalidRequest: with all that is wrong.
+        """
+        found = self.violations(message)
+        if found:
+            first = found[0]
+            raise InvalidRequest(
+                "FIELD_VIOLATION",
+                "The request is not valid; correct the fields that the details name."
+                f" {first.field}: {first.description}.",
+                violations=found,
+            )
 
 
 def join(prefix: str, path: str) -> str:

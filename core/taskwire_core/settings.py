@@ -54,6 +54,13 @@ def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _switch(value: str) -> bool:
+    name = value.strip().lower()
+    if name not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return name == "on"
+
+
 def _level(value: str) -> str:
     name = value.strip().upper()
     if name not in ("DEBUG", "INFO", "WARNING", "ERROR"):
@@ -124,6 +131,11 @@ class Settings:
     )
     max_calls: int = _setting(
         2_000, "unary calls that one gateway serves at the same time", _positive
+    )
+    retention: bool = _setting(
+        True,
+        "on or off: whether ended tasks are deleted when their result_ttl has passed",
+        _switch,
     )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR", _level)
 

@@ -140,9 +140,20 @@ class Ring:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleted:
+    """A doorbell: this task was deleted, and nothing more is heard of it."""
+
+    task_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ProgressRing:
     """A doorbell that carries a running task's newest progress; it is no version."""
 
     task_id: bytes
     attempt: int
     progress: Progress
+
+
+AnyRing = Ring | ProgressRing | Deleted
+"""Whatever is heard of a task."""

@@ -23,7 +23,7 @@ from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.page_tokens import KEY_BYTES
-from taskwire_core.task import Task
+from taskwire_core.task import Deleted, Task
 from taskwire_db import codec
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
@@ -50,7 +50,18 @@ _PAUSES_S = (0.005, 0.02, 0.1)
 PAGE_TOKENS = "page_tokens"
 """The name of the key that page tokens are signed with."""
 
-_insert_options = RowInsert(option_sets, conflict=lambda i: i.on_conflict_do_nothing())
+OPTIONS_KNOWN_US = 10 * 60 * 1_000_000
+"""How long a process takes an option set for stored. What is in use is written again after that,
+so that retention can tell what nobody uses (see `operations/retention.py`)."""
+
+
+def _use_again(insert: Any) -> Any:  # a dialect's Insert
+    return insert.on_conflict_do_update(
+        index_elements=["id"], set_={"used_time": insert.excluded.used_time}
+    )
+
+
+_insert_options = RowInsert(option_sets, conflict=_use_again)
 
 
 class Database:
@@ -68,8 +79,8 @@ class Database:
         self.shard = 0 if self.is_sqlite else new_id()[-1] % SHARDS
         self.options: dict[int, TaskOptions] = {}
         """Option sets by id. An id names its content, so that none of them is ever wrong."""
-        self.stored_options: set[int] = set()
-        """The ids of those that are known to be committed."""
+        self.stored_options: dict[int, int] = {}
+        """When this process has last committed an option set, by its id."""
         self.engine = engine_for(self.url, writable=writable)
         self._turnstile = (
             Turnstile(self.url.database, patience_s=BUSY_TIMEOUT_S) if self.is_sqlite else None
@@ -133,7 +144,7 @@ class Database:
             yield transaction
             transaction.finish()
             self._require_file(connection)
-        self.stored_options |= transaction.new_options
+        self.stored_options.update(dict.fromkeys(transaction.new_options, transaction.now_us))
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
         """One item of a group operation, in a transaction of its own.
@@ -204,7 +215,9 @@ class Transaction:
         self.now_us = moment.now_us
         self.lease_us = moment.lease_us
         self.boot = moment.boot
-        self.changed: list[Task] = []
+        self.changed: list[Task | Deleted] = []
+        self.change_number: int | None = None
+        """This transaction's place in the change log, once it has one (`operations/changes.py`)."""
         self.new_options: set[int] = set()
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
 
@@ -218,11 +231,18 @@ class Transaction:
             self._counts[task.type, task.queue, task.owner, source] -= 1
         self._counts[task.type, task.queue, task.owner, task.state] += 1
 
+    def erased(self, task_id: bytes, *, type: str, queue: str, owner: str, state: State) -> None:
+        """Record that a task is deleted: for doorbells and counters."""
+        self.changed.append(Deleted(task_id))
+        self._counts[type, queue, owner, state] -= 1
+
     def options_id(self, options: TaskOptions) -> int:
         """The id of an option set, which is stored when it is new."""
         key, body = codec.encode_options(options)
-        if key not in self.database.stored_options and key not in self.new_options:
-            _insert_options.run(self.connection, [(key, body)])
+        stored_us = self.database.stored_options.get(key)
+        known = stored_us is not None and abs(self.now_us - stored_us) < OPTIONS_KNOWN_US
+        if not known and key not in self.new_options:
+            _insert_options.run(self.connection, [(key, body, self.now_us)])
             self.new_options.add(key)
             self.database.options[key] = options
         return key

@@ -3,9 +3,9 @@
 Rules of this file:
 - Task rows are narrow: payloads, outcomes and options live in tables of their own, so that
   scans stay cheap. Ids are UUIDv7, so inserts land at the end of every tree.
-- Indexes are partial, on live rows only, but for the two of the lists: they stay small however
-  many tasks have ended. Their conditions use literals, because SQLite matches a partial index
-  only against literals.
+- Indexes are partial, on live rows only, but for those of the lists and of retention: they stay
+  small however many tasks have ended. Their conditions use literals, because SQLite matches a
+  partial index only against literals.
 - Times are microseconds since 1970. A lease's time belongs to the clock of `clock.py`.
 - A trigger refuses a state change that leaves a terminal state or skips a version, whoever
   writes it.
@@ -36,6 +36,10 @@ deployment = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("create_time", Micros, nullable=False),
+    # The number of SQLite's last transaction that changed a task; PostgreSQL numbers its own.
+    sa.Column("change_number", sa.BigInteger, nullable=False, server_default="0"),
+    # Up to which number the change log was pruned.
+    sa.Column("pruned_number", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 # What the gateways sign page tokens with: one row, and whoever has it can forge them.
@@ -53,6 +57,8 @@ option_sets = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("body", sa.Text, nullable=False),
+    # When a task was last submitted with it, give or take some minutes.
+    sa.Column("used_time", Micros, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -126,6 +132,8 @@ INDEX_CONDITIONS: dict[str, tuple[list[sa.ColumnElement[object]], sa.ColumnEleme
         [tasks.c.total_deadline],
         sa.and_(_waiting, tasks.c.total_deadline.is_not(None)),
     ),
+    # The one index on what has ended: which task retention deletes next.
+    "ix_tasks_delete_time": ([tasks.c.delete_time], tasks.c.delete_time.is_not(None)),
 }
 
 for _name, (_columns, _condition) in INDEX_CONDITIONS.items():
@@ -202,6 +210,26 @@ task_progress = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("update_time", Micros, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Which tasks changed in which transaction: what a watch of many tasks reads, kept for an hour.
+task_changes = sa.Table(
+    "task_changes",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("task_id", Id, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("deleted", sa.SmallInteger, nullable=False),
+    sa.Column("change_time", Micros, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+_is_deletion = task_changes.c.deleted == sa.literal_column("1")
+sa.Index(
+    "ix_task_changes_deleted",
+    task_changes.c.task_id,
+    sqlite_where=_is_deletion,
+    postgresql_where=_is_deletion,
 )
 
 task_counters = sa.Table(

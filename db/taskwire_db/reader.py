@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from taskwire_core.lifecycle import Event, State, sources
+from taskwire_core.sizes import StoreSizes
 from taskwire_core.task import Task, View
 from taskwire_db.clock import Clock
 from taskwire_db.database import Database
@@ -20,12 +21,15 @@ from taskwire_db.models import (
     Micros,
     gateways,
     is_state,
+    option_sets,
+    task_changes,
     task_counters,
     task_requests,
     tasks,
     workers,
 )
 from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.sizes import read_sizes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -191,6 +195,28 @@ class Reader:
             for row in self._all(statement)
             if row[4]
         }
+
+    def sizes(self) -> StoreSizes:
+        """How large the database is, and whether retention keeps pace."""
+        with self._database.snapshot() as connection:
+            now_us = self._database.clock.now_us()
+            return read_sizes(self._database, connection, now_us=now_us)
+
+    def unused_options(self) -> list[int]:
+        """The option sets that no task has; a scan of all tasks, which holds up nobody."""
+        statement = sa.select(option_sets.c.id).where(
+            option_sets.c.id.not_in(sa.select(tasks.c.options_id))
+        )
+        return [row[0] for row in self._all(statement)]
+
+    def was_deleted(self, task_id: bytes, *, owner: str) -> bool:
+        """Whether `owner` had this task and it was deleted, as far as the change log goes back."""
+        statement = sa.select(task_changes.c.number).where(
+            task_changes.c.task_id == task_id,
+            task_changes.c.deleted == sa.literal_column("1"),
+            task_changes.c.owner == owner,
+        )
+        return bool(self._all(statement.limit(1)))
 
     def _all(self, statement: Query) -> Sequence[AnyRow]:
         with self._database.snapshot() as connection:

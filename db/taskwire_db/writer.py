@@ -18,14 +18,14 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
-from taskwire_core.task import Task
+from taskwire_core.task import Deleted, Task
 from taskwire_db.database import Database, Operation
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Announce = Callable[[Sequence[Task]], None]
+Announce = Callable[[Sequence[Task | Deleted]], None]
 
 MAX_GROUP = 256
 
@@ -53,7 +53,7 @@ class _Pending:
 class Writer:
     """Group commit for one process. `announce` is told of every task that changed."""
 
-    def __init__(self, database: Database, *, announce: Announce = lambda tasks: None) -> None:
+    def __init__(self, database: Database, *, announce: Announce = lambda changes: None) -> None:
         self._database = database
         self._announce = announce
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
@@ -136,7 +136,7 @@ class Writer:
             self._tell(changed)
         _resolve(group)
 
-    def _transact(self, group: list[_Pending]) -> Sequence[Task]:
+    def _transact(self, group: list[_Pending]) -> Sequence[Task | Deleted]:
         """Commit the group; the tasks that it changed."""
         by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
         for pending in group:
@@ -153,7 +153,7 @@ class Writer:
                         pending.result = result
         return transaction.changed
 
-    def _tell(self, changed: Sequence[Task]) -> None:
+    def _tell(self, changed: Sequence[Task | Deleted]) -> None:
         if not changed:
             return
         try:

@@ -21,7 +21,7 @@ from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
-from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_core.task import AnyRing, Dispatch
 from taskwire_db import operations
 from taskwire_db.database import Database
 from taskwire_db.feed.embedded import (
@@ -177,9 +177,7 @@ def surroundings(
 ) -> Surroundings:
     """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
 
-    def feed(
-        on_ring: Callable[[Ring | ProgressRing], None], on_resync: Callable[[], None]
-    ) -> EmbeddedFeed:
+    def feed(on_ring: Callable[[AnyRing], None], on_resync: Callable[[], None]) -> EmbeddedFeed:
         return EmbeddedFeed(foundation.bus, on_ring=on_ring, on_resync=on_resync)
 
     def publisher(

@@ -17,7 +17,7 @@ from taskwire_contracts.preparation import Preparation
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
-from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_core.task import AnyRing, Dispatch
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.keeper.backlog import Backlog
@@ -29,6 +29,7 @@ from taskwire_gateway.keeper.ports import (
     StrandedRows,
     Sweeps,
 )
+from taskwire_gateway.keeper.retention import Retention, RetentionRows
 from taskwire_gateway.keeper.stranded import StrandedSweep
 from taskwire_gateway.ports import (
     Announcements,
@@ -39,15 +40,19 @@ from taskwire_gateway.ports import (
     TaskWriter,
 )
 from taskwire_gateway.rpc.durable_calls import DurableCalls
+from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.rpc.task_service import SERVICE, TaskService
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
+from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
 from taskwire_gateway.use_cases.reading import GroupReader
+from taskwire_gateway.use_cases.recording import Recording
+from taskwire_gateway.use_cases.retrying import Retrying, TaskRetrier
 from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.hub import WatchHub
-from taskwire_gateway.watch.watching import Watching
+from taskwire_gateway.watch.watching import Tombstones, Watching
 from taskwire_gateway.workers_alive import LiveWorkers
 
 log = logging.getLogger(__name__)
@@ -55,10 +60,18 @@ log = logging.getLogger(__name__)
 FLUSH_S = 5.0
 
 
+class EndedTaskPorts(TaskDeleter, TaskRetrier, Tombstones, RetentionRows, Protocol):
+    """The store's side for ended tasks."""
+
+
 class Store(
     TaskWriter, TaskReader, DispatchMarks, BacklogRows, StrandedRows, Sweeps, Leadership, Protocol
 ):
     """All ports of the store, for those who put a gateway together; consumers see one each."""
+
+    @property
+    def ended(self) -> EndedTaskPorts:
+        """What is done with ended tasks."""
 
     async def register(self) -> None:
         """This gateway is alive from now on."""
@@ -90,7 +103,7 @@ class RunningBroker(Broker, Protocol):
         """Wait for open confirms, then disconnect."""
 
 
-MakeFeed = Callable[[Callable[[Ring | ProgressRing], None], Callable[[], None]], RunningFeed]
+MakeFeed = Callable[[Callable[[AnyRing], None], Callable[[], None]], RunningFeed]
 """A feed with its two callbacks, on_ring and on_resync."""
 
 MakeBroker = Callable[
@@ -122,6 +135,7 @@ class Tuning:
     max_calls: int = 2_000
     max_watches: int = 20_000
     stack_traces: bool = False
+    retention: bool = True
     pre_drain: timedelta = timedelta(milliseconds=200)
 
 
@@ -155,6 +169,12 @@ class Gateway:
             clock=around.clock,
             lease_s=tuning.lease.total_seconds(),
         )
+        self._retention = Retention(
+            around.store.ended,
+            leads=lambda: self._keeper.leads,
+            clock=around.clock,
+            tasks=tuning.retention,
+        )
         self._server = Server(self._handlers(around), tuning.limits)
         self._lease: asyncio.Task[None] | None = None
 
@@ -172,6 +192,7 @@ class Gateway:
         await self._broker.start()
         await self._workers.now()
         self._keeper.start()
+        self._retention.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
         return await self._server.start(address, ["", SERVICE, *self._contracts.services])
 
@@ -186,6 +207,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End everything behind the server; for one that never started to serve as well."""
+        await self._retention.close()
         await self._keeper.close()
         if self._lease is not None:
             self._lease.cancel()
@@ -207,17 +229,31 @@ class Gateway:
         limits, rules = self._tuning.limits, Rules()
         tasks = GroupReader(around.store)
         cancelling = Cancelling(around.store)
-        watching = Watching(self._hub, tasks)
+        watching = Watching(self._hub, tasks, around.store.ended)
         messages = TaskMessages(
             around.contracts, self._workers, stack_traces=self._tuning.stack_traces
         )
+        preparation = Preparation(around.contracts, around.clock, limits, rules)
+        recording = Recording(self._dispatcher)
         submitting = Submitting(
-            preparation=Preparation(around.contracts, around.clock, limits, rules),
+            preparation=preparation,
             writer=around.store,
             reader=around.store,
-            dispatcher=self._dispatcher,
+            recording=recording,
             workers=self._workers,
             limits=limits,
+        )
+        ended_tasks = EndedTasks(
+            deleting=Deleting(around.store.ended),
+            retrying=Retrying(
+                preparation=preparation,
+                tasks=tasks,
+                reader=around.store,
+                store=around.store.ended,
+                recording=recording,
+            ),
+            messages=messages,
+            rules=rules,
         )
         service = TaskService(
             contracts=around.contracts,
@@ -230,6 +266,7 @@ class Gateway:
             rules=rules,
             clock=around.clock,
             page_tokens=around.page_tokens,
+            ended_tasks=ended_tasks,
         )
         durable = DurableCalls(
             submitting=submitting,

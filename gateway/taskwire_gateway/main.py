@@ -22,7 +22,7 @@ from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings, require_services
-from taskwire_core.task import Dispatch, ProgressRing, Ring
+from taskwire_core.task import AnyRing, Dispatch
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
@@ -77,6 +77,7 @@ def tuning_of(settings: Settings, *, stack_traces: bool) -> Tuning:
         max_calls=settings.max_calls,
         max_watches=settings.max_watches,
         stack_traces=stack_traces,
+        retention=settings.retention,
     )
 
 
@@ -159,7 +160,7 @@ async def _drain(
 def _feed(
     url: str,
     deployment_id: bytes,
-    on_ring: Callable[[Ring | ProgressRing], None],
+    on_ring: Callable[[AnyRing], None],
     on_resync: Callable[[], None],
 ) -> RedisFeed:
     return RedisFeed(url, deployment_id, on_ring=on_ring, on_resync=on_resync)

@@ -16,7 +16,16 @@ import redis
 
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.lifecycle import State
-from taskwire_core.task import Attempt, Payload, Progress, ProgressRing, Ring, Task
+from taskwire_core.task import (
+    AnyRing,
+    Attempt,
+    Deleted,
+    Payload,
+    Progress,
+    ProgressRing,
+    Ring,
+    Task,
+)
 from taskwire_db.feed.embedded import (
     EmbeddedAnnouncer,
     EmbeddedBus,
@@ -38,7 +47,7 @@ class Heard:
     """What a feed has told its gateway."""
 
     def __init__(self) -> None:
-        self.rings: list[Ring | ProgressRing] = []
+        self.rings: list[AnyRing] = []
         self.resyncs = 0
 
     def at_least(self, count: int) -> bool:
@@ -134,6 +143,21 @@ async def test_a_subscribed_task_rings_in_order(
 
     await eventually_async(lambda: len(heard.rings) == 100)
     assert heard.rings == [Ring(one.id, each.version, one.state) for each in moves(one, 100)]
+
+
+async def test_a_deleted_task_rings_a_last_time_and_its_snapshot_is_gone(
+    feed: Feed, announcer: Announcer, heard: Heard
+) -> None:
+    one, other = succeeded(), succeeded()
+    await feed.subscribe(one.id)
+    announcer.announce([one, other])
+    await eventually_async(lambda: len(heard.rings) == 1)
+    assert await feed.snapshots([one.id]) != {}
+
+    announcer.announce([Deleted(one.id)])
+
+    await eventually_async(lambda: heard.rings[1:] == [Deleted(one.id)])
+    assert (await feed.snapshots([one.id, other.id])).keys() == {other.id}
 
 
 async def test_tasks_that_nobody_watches_do_not_ring(

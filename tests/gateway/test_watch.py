@@ -179,7 +179,7 @@ class Desk:
         self.store = GatewayStore(database, foundation.writer, foundation.reader, ttl_us=None)
         self.hub = WatchHub(self.store, silence_s=poll_s, poll_s=poll_s)
         self.feed = feed(foundation.bus, on_ring=self.hub.ring, on_resync=self.hub.resync)
-        self.watching = Watching(self.hub, GroupReader(self.store))
+        self.watching = Watching(self.hub, GroupReader(self.store), self.store.ended)
         self.sent: asyncio.Queue[Event] = asyncio.Queue()
         self._watch: asyncio.Task[None] | None = None
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from taskwire_core.errors import StoreUnavailable
-from taskwire_core.task import Task
+from taskwire_core.task import Deleted, Task
 from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
@@ -20,12 +20,12 @@ from tests.store.steps import new_task, options, unit, worker
 
 
 @pytest.fixture
-def announced() -> list[Task]:
+def announced() -> list[Task | Deleted]:
     return []
 
 
 @pytest.fixture
-def writer(database: Database, announced: list[Task]) -> Iterator[Writer]:
+def writer(database: Database, announced: list[Task | Deleted]) -> Iterator[Writer]:
     made = Writer(database, announce=announced.extend)
     yield made
     made.close()
@@ -113,7 +113,7 @@ def test_an_error_of_a_group_that_failed_is_forgotten_when_it_is_written_one_by_
 def test_a_write_stands_although_nobody_could_be_told_of_it(
     database: Database, reader: Reader
 ) -> None:
-    def deaf(tasks: Sequence[Task]) -> None:
+    def deaf(changes: Sequence[Task | Deleted]) -> None:
         raise RuntimeError("nobody listens")
 
     writer = Writer(database, announce=deaf)
@@ -126,12 +126,14 @@ def test_a_write_stands_although_nobody_could_be_told_of_it(
 
 
 def test_every_change_is_announced_after_its_commit(
-    writer: Writer, database: Database, announced: list[Task]
+    writer: Writer, database: Database, announced: list[Task | Deleted]
 ) -> None:
     made = writer.run(ops.submit, unit(new_task())).result(10).submitted[0].task
     claimed = writer.run(ops.claim, ops.ClaimRequest(made.id, worker(database))).result(10)
     assert claimed is not None
-    assert [(task.id, task.version) for task in announced] == [(made.id, 2)]
+    (task,) = announced
+    assert isinstance(task, Task)
+    assert (task.id, task.version) == (made.id, 2)
 
 
 def test_an_error_of_the_database_does_not_tell_what_was_written(database: Database) -> None:

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import RetryPolicy, TaskOptions
-from taskwire_core.task import Dispatch, NewTask, Payload, Task, View
+from taskwire_core.task import Deleted, Dispatch, NewTask, Payload, Task, View
 from taskwire_db import operations as ops
 from taskwire_db import schema
 from taskwire_db.database import Database
@@ -107,10 +107,10 @@ class Town:
         eventually(lambda: self.task(task_id).state is state, within=within, what=f"{state.name}")
         return self.task(task_id)
 
-    def _announce(self, tasks: Sequence[Task]) -> None:
-        self._announcer.announce(tasks)
-        for task in tasks:
-            if task.state is State.QUEUED:
+    def _announce(self, changes: Sequence[Task | Deleted]) -> None:
+        self._announcer.announce(changes)
+        for task in changes:
+            if isinstance(task, Task) and task.state is State.QUEUED:
                 self.publish(Dispatch(task.id, task.type, task.queue, task.dispatch))
 
     def _keep(self) -> None:

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from taskwire_core.task import ProgressRing, Task
+from taskwire_core.task import Deleted, ProgressRing, Task
 from taskwire_db.feed.wire import result_bytes
 
 MAX_ITEMS = 8192
 MAX_RESULT_BYTES = 64 * 1024 * 1024
 
-Item = Task | ProgressRing
+Item = Task | ProgressRing | Deleted
 
 
 class Taken(NamedTuple):

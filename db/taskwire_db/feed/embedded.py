@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 
 from taskwire_core.lifecycle import State
-from taskwire_core.task import ProgressRing, Ring, Task
+from taskwire_core.task import AnyRing, Deleted, ProgressRing, Ring, Task
 from taskwire_db.feed.ports import OnCancel, OnRing
 from taskwire_db.feed.wire import outcome, worth_a_snapshot
 
@@ -28,12 +28,14 @@ class EmbeddedBus:
         self.feeds: set[EmbeddedFeed] = set()
         self.bells: dict[bytes, OnCancel] = {}
 
-    def remember(self, tasks: Sequence[Task]) -> None:
+    def remember(self, changes: Sequence[Task | Deleted]) -> None:
         """Keep the outcome of the ended tasks, the newest thousand of them."""
         with self._lock:
-            for task in tasks:
-                if worth_a_snapshot(task):
-                    self._snapshots[task.id] = outcome(task)
+            for change in changes:
+                if isinstance(change, Deleted):
+                    self._snapshots.pop(change.task_id, None)
+                elif worth_a_snapshot(change):
+                    self._snapshots[change.id] = outcome(change)
             while len(self._snapshots) > _SNAPSHOTS_KEPT:
                 self._snapshots.popitem(last=False)
 
@@ -49,10 +51,12 @@ class EmbeddedAnnouncer:
     def __init__(self, bus: EmbeddedBus) -> None:
         self._bus = bus
 
-    def announce(self, tasks: Sequence[Task]) -> None:
-        self._bus.remember(tasks)
-        self._ring([Ring(task.id, task.version, task.state) for task in tasks])
-        for task in tasks:
+    def announce(self, changes: Sequence[Task | Deleted]) -> None:
+        self._bus.remember(changes)
+        self._ring([_ring_of(change) for change in changes])
+        for task in changes:
+            if isinstance(task, Deleted):
+                continue
             bell = self._bus.bells.get(task.worker_id) if task.worker_id else None
             if task.state is State.CANCELLING and bell is not None:
                 bell(task.id, task.attempt)
@@ -63,9 +67,15 @@ class EmbeddedAnnouncer:
     def close(self, timeout: float) -> None:
         """Nothing is ever queued here."""
 
-    def _ring(self, rings: Sequence[Ring | ProgressRing]) -> None:
+    def _ring(self, rings: Sequence[AnyRing]) -> None:
         for feed in list(self._bus.feeds):
             feed.heard(rings)
+
+
+def _ring_of(change: Task | Deleted) -> Ring | Deleted:
+    if isinstance(change, Deleted):
+        return change
+    return Ring(change.id, change.version, change.state)
 
 
 class EmbeddedFeed:
@@ -95,7 +105,7 @@ class EmbeddedFeed:
     async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
         return self._bus.recall(ids)
 
-    def heard(self, rings: Sequence[Ring | ProgressRing]) -> None:
+    def heard(self, rings: Sequence[AnyRing]) -> None:
         """Take rings from any thread; those that nobody wants cost no turn of the loop."""
         wanted = [each for each in rings if each.task_id in self._wanted]
         if wanted and self._loop is not None:
@@ -103,7 +113,7 @@ class EmbeddedFeed:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._deliver, wanted)
 
-    def _deliver(self, rings: Sequence[Ring | ProgressRing]) -> None:
+    def _deliver(self, rings: Sequence[AnyRing]) -> None:
         for ring in rings:
             if ring.task_id in self._wanted:
                 self._on_ring(ring)

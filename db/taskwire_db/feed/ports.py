@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from taskwire_core.task import ProgressRing, Ring, Task
+from taskwire_core.task import AnyRing, Deleted, ProgressRing, Task
 
-OnRing = Callable[[Ring | ProgressRing], None]
+OnRing = Callable[[AnyRing], None]
 """Called on the feed's event loop; it must be quick and must not raise."""
 
 OnCancel = Callable[[bytes, int], None]
@@ -20,10 +20,10 @@ OnCancel = Callable[[bytes, int], None]
 class Announcer(Protocol):
     """Tells the world what was committed. Any thread may call it; nothing blocks or raises."""
 
-    def announce(self, tasks: Sequence[Task]) -> None:
+    def announce(self, changes: Sequence[Task | Deleted]) -> None:
         """After a commit: keep the snapshots of ended tasks, ring every task's doorbell.
 
-        A CANCELLING task also rings at the worker that runs it.
+        A CANCELLING task also rings at the worker that runs it. A deleted one's snapshot goes.
         """
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:

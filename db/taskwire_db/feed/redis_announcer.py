@@ -14,12 +14,13 @@ from redis.retry import Retry
 
 from taskwire_core.lifecycle import State
 from taskwire_core.reconnect import reconnect_pauses
-from taskwire_core.task import ProgressRing, Task
+from taskwire_core.task import Deleted, ProgressRing, Task
 from taskwire_db.feed.address import read_address
 from taskwire_db.feed.announcement_queue import AnnouncementQueue, Item
 from taskwire_db.feed.wire import (
     Names,
     encode_cancel,
+    encode_deleted,
     encode_progress,
     encode_ring,
     encode_snapshot,
@@ -66,8 +67,8 @@ class RedisAnnouncer:
         """How many announcements were lost because Redis was away or slow."""
         return self._queue.dropped
 
-    def announce(self, tasks: Sequence[Task]) -> None:
-        self._queue.put(tasks)
+    def announce(self, changes: Sequence[Task | Deleted]) -> None:
+        self._queue.put(changes)
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
         self._queue.put(rings)
@@ -90,6 +91,10 @@ class RedisAnnouncer:
     def _commands(self, item: Item) -> Iterator[Command]:
         if isinstance(item, ProgressRing):
             yield "PUBLISH", self._names.task_channel(item.task_id), encode_progress(item)
+            return
+        if isinstance(item, Deleted):
+            yield "DEL", self._names.snapshot_key(item.task_id)
+            yield "PUBLISH", self._names.task_channel(item.task_id), encode_deleted()
             return
         if worth_a_snapshot(item):
             # Before the ring: whoever hears it may read at once.

@@ -5,7 +5,8 @@
 `tw:<deployment>:s1:<task>`  key: the snapshot of an ended task; `s1` is the format's version
 
 Ids are in hex. A snapshot never changes, because an ended task never does: no order of two
-writers can put an old state over it.
+writers can put an old state over it. It goes with its task; one that a slow writer leaves behind
+later is seen by nobody, because every read that is not of a watch in progress begins with SQL.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import timedelta
 import msgspec
 
 from taskwire_core.lifecycle import State
-from taskwire_core.task import Progress, ProgressRing, Ring, Task
+from taskwire_core.task import AnyRing, Deleted, Progress, ProgressRing, Ring, Task
 
 MAX_SNAPSHOT_RESULT_BYTES = 256 * 1024
 """The result of a larger one stays in SQL alone; Redis is for what is read often."""
@@ -60,13 +61,17 @@ class _ProgressBody(msgspec.Struct, array_like=True, tag=2, frozen=True):
     progress: Progress
 
 
+class _DeletedBody(msgspec.Struct, array_like=True, tag=3, frozen=True):
+    pass
+
+
 class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
     task_id: bytes
     attempt: int
 
 
 _encoder = msgspec.msgpack.Encoder()
-_rings = msgspec.msgpack.Decoder(_RingBody | _ProgressBody)
+_rings = msgspec.msgpack.Decoder(_RingBody | _ProgressBody | _DeletedBody)
 _cancels = msgspec.msgpack.Decoder(_CancelBody)
 _snapshots = msgspec.msgpack.Decoder(Task)
 
@@ -81,7 +86,12 @@ def encode_progress(ring: ProgressRing) -> bytes:
     return _encoder.encode(_ProgressBody(ring.attempt, ring.progress))
 
 
-def decode_ring(task_id: bytes, body: bytes) -> Ring | ProgressRing | None:
+def encode_deleted() -> bytes:
+    """The body of a deleted task's last ring."""
+    return _encoder.encode(_DeletedBody())
+
+
+def decode_ring(task_id: bytes, body: bytes) -> AnyRing | None:
     """The ring of task `task_id`; None when it was written by a version that we do not know."""
     try:
         found = _rings.decode(body)
@@ -89,6 +99,8 @@ def decode_ring(task_id: bytes, body: bytes) -> Ring | ProgressRing | None:
         return None
     if isinstance(found, _RingBody):
         return Ring(task_id, found.version, found.state)
+    if isinstance(found, _DeletedBody):
+        return Deleted(task_id)
     return ProgressRing(task_id, found.attempt, found.progress)
 
 

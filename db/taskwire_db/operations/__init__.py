@@ -7,6 +7,7 @@ same transaction.
 
 from taskwire_db.operations.cancel import CancelRequest, CancelResult, cancel
 from taskwire_db.operations.claim import ClaimRequest, claim
+from taskwire_db.operations.delete import DeleteRequest, DeleteResult, delete
 from taskwire_db.operations.dispatch import (
     Backlog,
     mark_dispatched,
@@ -30,6 +31,14 @@ from taskwire_db.operations.leases import (
     renew_gateway,
 )
 from taskwire_db.operations.progress import ProgressRow, save_progress
+from taskwire_db.operations.retention import (
+    Expired,
+    delete_expired,
+    forget_counters,
+    forget_options,
+    prune_changes,
+)
+from taskwire_db.operations.retry import RetryResult, retry
 from taskwire_db.operations.settle import settle
 from taskwire_db.operations.submit import (
     Submission,
@@ -53,11 +62,15 @@ __all__ = [
     "CancelRequest",
     "CancelResult",
     "ClaimRequest",
+    "DeleteRequest",
+    "DeleteResult",
+    "Expired",
     "GatewayRow",
     "Heartbeat",
     "Leadership",
     "Lease",
     "ProgressRow",
+    "RetryResult",
     "Stranded",
     "Submission",
     "SubmitUnit",
@@ -67,16 +80,22 @@ __all__ = [
     "WorkerRow",
     "cancel",
     "claim",
+    "delete",
+    "delete_expired",
     "delete_gateway",
     "delete_worker",
     "expire_worker",
+    "forget_counters",
+    "forget_options",
     "heartbeat",
     "lead",
     "mark_dispatched",
+    "prune_changes",
     "register_gateway",
     "register_worker",
     "release_gateway",
     "renew_gateway",
+    "retry",
     "save_progress",
     "settle",
     "submit",

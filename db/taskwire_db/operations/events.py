@@ -12,6 +12,7 @@ from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import RowInsert
 from taskwire_db.models import task_events
+from taskwire_db.operations.changes import log_changes
 
 _insert = RowInsert(task_events)
 
@@ -30,8 +31,9 @@ class Moved:
 
 
 def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
-    """Append the events of `moves`, count them, and remember the tasks for their doorbells."""
-    rows = []
+    """Append the events of `moves`, count and log them, and remember the tasks for doorbells."""
+    rows: list[tuple[object, ...]] = []
+    changes: list[tuple[bytes, str]] = []
     for move in moves:
         task = move.task
         transaction.moved(task, move.source)
@@ -49,4 +51,6 @@ def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
                 codec.encode_failure(move.failure),
             )
         )
+        changes.append((task.id, task.owner))
     _insert.run(transaction.connection, rows)
+    log_changes(transaction, changes)

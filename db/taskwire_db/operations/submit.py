@@ -90,15 +90,20 @@ _requests_by_dialect: dict[str, GroupStatement] = {}
 
 _find_requests = GroupStatement(
     {"owner": sa.Text(), "request_id": sa.Text()},
-    lambda v: sa.select(
-        task_requests.c.owner,
-        task_requests.c.request_id,
-        task_requests.c.task_id,
-        task_requests.c.request_hash,
-    ).join_from(
-        v,
-        task_requests,
-        (task_requests.c.owner == v.c.owner) & (task_requests.c.request_id == v.c.request_id),
+    lambda v: (
+        sa.select(
+            task_requests.c.owner,
+            task_requests.c.request_id,
+            task_requests.c.task_id,
+            task_requests.c.request_hash,
+        )
+        .join_from(
+            v,
+            task_requests,
+            (task_requests.c.owner == v.c.owner) & (task_requests.c.request_id == v.c.request_id),
+        )
+        # Held until the commit: the task that it names must not be deleted before we answer.
+        .with_for_update(read=True, key_share=True, of=task_requests)
     ),
 )
 

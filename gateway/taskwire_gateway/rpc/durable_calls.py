@@ -32,7 +32,8 @@ from taskwire_gateway.rpc.statuses import failure_status
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader
-from taskwire_gateway.use_cases.submitting import Accepted, Submitting
+from taskwire_gateway.use_cases.recording import Accepted
+from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.slot import Slot
 from taskwire_gateway.watch.watching import Watching

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
-
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
@@ -15,11 +13,13 @@ from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Handler, Send, stream, unary
+from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
-from taskwire_gateway.use_cases.submitting import Accepted, Submitting
+from taskwire_gateway.use_cases.recording import Accepted
+from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import (
     DEADLINE_MARGIN_S,
@@ -53,6 +53,7 @@ class TaskService:
         rules: Rules,
         clock: Clock,
         page_tokens: PageTokens,
+        ended_tasks: EndedTasks,
     ) -> None:
         self._contracts = contracts
         self._submitting = submitting
@@ -64,6 +65,7 @@ class TaskService:
         self._rules = rules
         self._clock = clock
         self._page_tokens = page_tokens
+        self._ended_tasks = ended_tasks
 
     def handlers(self, admission: Admission) -> Handlers:
         """The method handlers by path."""
@@ -76,6 +78,7 @@ class TaskService:
             "WatchTask": stream(pb.WatchTaskRequest, long, self.watch_task),
             "CancelTask": unary(pb.CancelTaskRequest, short, self.cancel_task),
             "ListTaskTypes": unary(pb.ListTaskTypesRequest, short, self.list_task_types),
+            **self._ended_tasks.methods(short),
         }
         return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
 
@@ -102,14 +105,14 @@ class TaskService:
 
     async def get_task(self, request: pb.GetTaskRequest, call: Call) -> pb.GetTaskResponse:
         """Read one task."""
-        self._check(request)
+        self._rules.require(request)
         view = view_of(request.view, View.FULL)
         task = await self._tasks.task(task_id_of(request.id), view, owner=call.owner)
         return pb.GetTaskResponse(task=self._messages.task(task, view))
 
     async def wait_task(self, request: pb.WaitTaskRequest, call: Call) -> pb.WaitTaskResponse:
         """Wait for the end, or for the time-out, which is no error."""
-        self._check(request)
+        self._rules.require(request)
         view = view_of(request.view, View.OUTCOME)
         timeout = to_timedelta(request.timeout) if request.HasField("timeout") else LONGEST_WAIT
         timeout_s = min(timeout, LONGEST_WAIT).total_seconds()
@@ -124,7 +127,7 @@ class TaskService:
 
     async def watch_task(self, request: pb.WatchTaskRequest, call: Call, send: Send) -> None:
         """Stream a task's changes until it has ended."""
-        self._check(request)
+        self._rules.require(request)
         view = view_of(request.view, View.OUTCOME)
         heartbeat = DEFAULT_HEARTBEAT
         if request.HasField("heartbeat_interval"):
@@ -144,7 +147,7 @@ class TaskService:
 
     async def cancel_task(self, request: pb.CancelTaskRequest, call: Call) -> pb.CancelTaskResponse:
         """Cancel, or say that it had ended."""
-        self._check(request)
+        self._rules.require(request)
         found = await self._cancelling.cancel(
             task_id_of(request.id), owner=call.owner, reason=request.reason
         )
@@ -155,7 +158,7 @@ class TaskService:
         self, request: pb.ListTaskTypesRequest, call: Call
     ) -> pb.ListTaskTypesResponse:
         """The loaded types by name; a page's place is the last name of the page before."""
-        self._check(request)
+        self._rules.require(request)
         after = ""
         if request.page_token:
             after = self._page_tokens.read(
@@ -172,17 +175,6 @@ class TaskService:
                 names[size - 1], user=call.owner, scope=_TYPES_SCOPE
             )
         return response
-
-    def _check(self, request: Message) -> None:
-        found = self._rules.violations(request)
-        if found:
-            first = found[0]
-            raise InvalidRequest(
-                "FIELD_VIOLATION",
-                "The request is not valid; correct the fields that the details name."
-                f" {first.field}: {first.description}.",
-                violations=found,
-            )
 
     def _accepted(self, answer: Accepted) -> pb.SubmitTaskResponse:
         return pb.SubmitTaskResponse(

@@ -7,8 +7,9 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 
-from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound
+from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
 from taskwire_core.ids import created_us, from_text, to_text
+from taskwire_core.lifecycle import State
 from taskwire_core.task import Task, View
 from taskwire_gateway.ports import TaskReader
 
@@ -44,6 +45,16 @@ def task_not_found(task_id: bytes) -> NotFound:
         "TASK_NOT_FOUND",
         f"There is no task {to_text(task_id)} of yours{hint}.",
         metadata={"id": to_text(task_id), "possiblyDeleted": str(deleted).lower()},
+    )
+
+
+def task_not_ended(task_id: bytes, state: State, *, wish: str) -> Unready:
+    """What can be done with ended tasks only was asked for one that is in `state`."""
+    return Unready(
+        "TASK_NOT_ENDED",
+        f"The task {to_text(task_id)} is {state.name} and has not ended; wait for its end, or"
+        f" cancel it, then {wish} it.",
+        metadata={"id": to_text(task_id), "state": state.name},
     )
 
 

@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Protocol
+from dataclasses import replace
 
 from taskwire.v1 import task_service_pb2
 from taskwire_contracts.limits import Limits
-from taskwire_contracts.preparation import Preparation, merged
-from taskwire_contracts.validation import join
+from taskwire_contracts.preparation import Preparation, merged, request_id_reused
 from taskwire_core.errors import (
     Conflict,
     FieldViolation,
     InvalidRequest,
     RequestError,
-    StoreUnavailable,
     Unready,
 )
-from taskwire_core.lifecycle import State
-from taskwire_core.task import NewTask, Task
-from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader, TaskWriter
+from taskwire_core.task import NewTask
+from taskwire_gateway.ports import RequestIdsReused, TaskReader, TaskWriter
 from taskwire_gateway.use_cases.imagining import imagined
+from taskwire_gateway.use_cases.recording import Accepted, Disposition, Recording
 from taskwire_gateway.workers_alive import LiveWorkers
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
 
 _MOST_LISTED = 1_000
 """After so many violations in a batch, each further item names its first one only."""
-
-
-class Disposition(IntEnum):
-    """What became of a submission; the numbers are those of the answer's enum."""
-
-    CREATED = 1
-    EXISTING = 2
-    VALIDATED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A submission's answer."""
-
-    task: Task
-    disposition: Disposition
-
-
-class Dispatching(Protocol):
-    """The dispatcher, as far as a submission needs it."""
-
-    def takes(self, task_type: str, queue: str) -> bool:
-        """Whether this gateway will publish one more task of that queue itself."""
-
-    def dispatch(self, tasks: Sequence[Task]) -> None:
-        """Publish these once the answer is on its way."""
-
-    def unsure(self) -> None:
-        """A submission may have been recorded, and nobody knows."""
 
 
 class Submitting:
@@ -70,14 +36,14 @@ class Submitting:
         preparation: Preparation,
         writer: TaskWriter,
         reader: TaskReader,
-        dispatcher: Dispatching,
+        recording: Recording,
         workers: LiveWorkers,
         limits: Limits,
     ) -> None:
         self._preparation = preparation
         self._writer = writer
         self._reader = reader
-        self._dispatcher = dispatcher
+        self._recording = recording
         self._workers = workers
         self._limits = limits
 
@@ -225,22 +191,13 @@ class Submitting:
                 return
 
     async def _record(self, new: Sequence[NewTask], prefixes: Sequence[str]) -> list[Accepted]:
-        planned = [
-            Planned(task, self._dispatcher.takes(task.type, task.options.queue)) for task in new
-        ]
         try:
-            recorded = await self._writer.submit(planned)
+            return await self._recording.record(new, self._writer.submit)
         except RequestIdsReused as reused:
-            items = {p: _reused(new[p].request_id or "", prefixes[p]) for p in reused.positions}
+            items = {
+                p: request_id_reused(new[p].request_id or "", prefixes[p]) for p in reused.positions
+            }
             raise _ReusedError(items) from None
-        except (asyncio.CancelledError, StoreUnavailable):
-            self._dispatcher.unsure()
-            raise
-        self._dispatcher.dispatch(_to_publish(planned, recorded))
-        return [
-            Accepted(found.task, Disposition.CREATED if found.created else Disposition.EXISTING)
-            for found in recorded
-        ]
 
     async def _require_worker(self, request: SubmitTaskRequest, new: NewTask) -> None:
         if not request.require_worker:
@@ -271,7 +228,7 @@ class Submitting:
         task, known = found
         data = self._preparation.canonical_input(request)
         if self._preparation.hash_of(request, request.type or task.type, data) != known:
-            raise _reused(request.request_id, prefix)
+            raise request_id_reused(request.request_id, prefix)
         return Accepted(task, Disposition.EXISTING)
 
 
@@ -285,23 +242,6 @@ class _ReusedError(Conflict):
         )
         self.items = items
         self.whole = first
-
-
-def _reused(request_id: str, prefix: str) -> Conflict:
-    return Conflict(
-        "REQUEST_ID_REUSED",
-        f"The request id {request_id} was used for another task; choose a new one.",
-        metadata={"requestId": request_id},
-        violations=[FieldViolation(join(prefix, "request_id"), "was used with other content")],
-    )
-
-
-def _to_publish(planned: Sequence[Planned], recorded: Sequence[Recorded]) -> list[Task]:
-    return [
-        found.task
-        for plan, found in zip(planned, recorded, strict=True)
-        if plan.publish and found.created and found.task.state is State.QUEUED
-    ]
 
 
 def _unanswered(new: NewTask) -> RequestError:

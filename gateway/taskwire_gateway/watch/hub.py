@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from taskwire_core.errors import StoreUnavailable
-from taskwire_core.task import ProgressRing, Ring, Task, View
+from taskwire_core.task import AnyRing, Deleted, ProgressRing, Task, View
 from taskwire_gateway.ports import Announcements, TaskReader
 from taskwire_gateway.watch.slot import End, Slot
 
@@ -116,13 +116,16 @@ class WatchHub:
             if subscribed:
                 self._feed.unsubscribe(task_id)
 
-    def ring(self, ring: Ring | ProgressRing) -> None:
+    def ring(self, ring: AnyRing) -> None:
         """The feed heard of a task."""
         watched = self._watched.get(ring.task_id)
         if watched is None:
             return
         watched.heard = self._monotonic()
-        if isinstance(ring, ProgressRing):
+        if isinstance(ring, Deleted):
+            for slot in watched.slots:
+                slot.put_end(End.DELETED)
+        elif isinstance(ring, ProgressRing):
             for slot in watched.slots:
                 slot.put_progress(ring)
         elif ring.version > watched.version and (

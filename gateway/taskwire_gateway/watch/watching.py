@@ -7,8 +7,9 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
-from taskwire_core.errors import InvalidRequest, RequestError, Unavailable
+from taskwire_core.errors import InvalidRequest, NotFound, RequestError, Unavailable
 from taskwire_core.failure import Code
 from taskwire_core.lifecycle import WAITING
 from taskwire_core.task import ProgressRing, Task, View
@@ -34,6 +35,13 @@ Event = Task | ProgressRing | Heartbeat | End
 Send = Callable[[Event], Awaitable[None]]
 
 
+class Tombstones(Protocol):
+    """What the store remembers of deleted tasks, for an hour. Raises StoreUnavailable."""
+
+    async def was_deleted(self, task_id: bytes, *, owner: str) -> bool:
+        """Whether `owner` had this task, and it is deleted."""
+
+
 class Watching:
     """The use cases behind WatchTask and WaitTask."""
 
@@ -41,11 +49,13 @@ class Watching:
         self,
         hub: WatchHub,
         tasks: GroupReader,
+        tombstones: Tombstones,
         *,
         max_age: timedelta = MAX_AGE,
     ) -> None:
         self._hub = hub
         self._tasks = tasks
+        self._tombstones = tombstones
         self._max_age_s = max_age.total_seconds()
 
     async def watch(
@@ -67,7 +77,16 @@ class Watching:
         """
         # 1: subscribe first, then read, so that nothing falls between.
         async with self._hub.watch(task_id) as slot:
-            task = await self._tasks.task(task_id, view, owner=owner)
+            try:
+                task = await self._tasks.task(task_id, view, owner=owner)
+            except NotFound:
+                # Whoever comes back to a task is told of its deletion as if it had been there.
+                if not after_version or not await self._tombstones.was_deleted(
+                    task_id, owner=owner
+                ):
+                    raise
+                await send(End.DELETED)
+                return
             if after_version > task.version:
                 raise _version_ahead(task, after_version)
             slot.start_after(task.version)
