@@ -13,13 +13,10 @@ from google.protobuf.message import DecodeError
 from taskwire.v1 import task_service_pb2
 from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
-<<<<<<< HEAD:contracts/taskwire_contracts/preparation.py
 from taskwire_contracts.limits import Limits
 from taskwire_contracts.request_hash import request_hash
 from taskwire_contracts.schedule import due_us
 from taskwire_contracts.validation import Rules, join
-from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, RequestError
-=======
 from taskwire_core.errors import (
     Conflict,
     FieldViolation,
@@ -27,7 +24,6 @@ from taskwire_core.errors import (
     NotFound,
     RequestError,
 )
->>>>>>> f0364e2 (Ended tasks are deleted and retried, by callers and by retention; a change log remembers for an hour.):gateway/taskwire_gateway/preparation.py
 from taskwire_core.ids import new_id
 from taskwire_core.options import TaskOptions, merge, problems
 from taskwire_core.task import NewTask, Payload

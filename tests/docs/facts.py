@@ -34,6 +34,8 @@ def _default(field: Field[Any]) -> str:  # as above
     value = field.default
     if value is MISSING or value in ("", ()):
         return "none"
+    if isinstance(value, bool):
+        return "`on`" if value else "`off`"
     if isinstance(value, timedelta):
         return f"`{value.total_seconds():g}s`"
     return f"`{value}`"

@@ -20,6 +20,7 @@ from taskwire_db.group import Columns, GroupStatement, RowInsert, insert_for
 from taskwire_db.models import Id, task_inputs, task_labels, task_requests, tasks
 from taskwire_db.operations.events import Moved, record
 from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.problems import Contended
 from taskwire_db.rows import new_task, task_row
 
 
@@ -159,6 +160,8 @@ def _claim(tx: Transaction, named: Sequence[NewTask]) -> tuple[_Existing, set[by
     if lost:
         for owner, request_id, task_id, request_hash in _find_requests.run(tx.connection, lost):
             existing[owner, request_id] = (bytes(task_id), bytes(request_hash))
+    if any((owner, request_id or "") not in existing for owner, request_id in lost):
+        raise Contended("the task of a request id is being deleted")
     return existing, won
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from taskwire.v1 import task_service_pb2 as pb
+from taskwire_contracts.validation import Rules
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc.calls import Call, Handler, unary
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.use_cases.deleting import Deleting
 from taskwire_gateway.use_cases.reading import task_id_of
 from taskwire_gateway.use_cases.retrying import Retrying
-from taskwire_contracts.validation import Rules
 
 
 class EndedTasks:

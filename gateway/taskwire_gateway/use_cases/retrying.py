@@ -10,11 +10,11 @@ from typing import Protocol
 from google.protobuf.any_pb2 import Any
 
 from taskwire.v1 import task_service_pb2 as pb
+from taskwire_contracts.preparation import Preparation, request_id_reused
 from taskwire_core.errors import InvalidRequest, NotFound, RequestError
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Payload, Task, View
 from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused, TaskReader
-from taskwire_contracts.preparation import Preparation, request_id_reused
 from taskwire_gateway.use_cases.reading import (
     GroupReader,
     task_id_of,
