@@ -6,7 +6,7 @@ from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
 from taskwire_contracts.validation import Rules
-from taskwire_core.errors import InvalidRequest, RequestError
+from taskwire_core.errors import RequestError
 from taskwire_core.ids import to_text
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import ProgressRing, Task, View

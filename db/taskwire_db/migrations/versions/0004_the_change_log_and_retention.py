@@ -1,7 +1,7 @@
 """The change log, and what retention needs: an index on delete_time, and when options were used.
 
 Revision: 0004
-Follows: 0001
+Follows: 0003
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
