@@ -26,6 +26,8 @@ _COMMANDS = {
     "watch": "watch",
     "get": "get",
     "cancel": "cancel",
+    "retry": "retry",
+    "delete": "delete",
     "types": "types",
 }
 """Every command and the module in `commands/` that holds it."""

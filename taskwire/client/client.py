@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TypeVar
 
 import grpc
 from google.protobuf import json_format
-from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
+from taskwire.client.ended_tasks import EndedTasks
 from taskwire.client.errors import CallFailed, Unreachable, call_failed
-from taskwire.client.schema import Schema
-from taskwire.client.service_config import service_config
+from taskwire.client.messages import packed
 from taskwire.client.watching import (
     SILENT_INTERVALS,
     TERMINAL_STATES,
@@ -29,26 +27,11 @@ from taskwire.client.watching import (
     Watch,
     backoff_s,
 )
-from taskwire.v1 import options_pb2, task_pb2, task_service_pb2, task_service_pb2_grpc
+from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
 Response = TypeVar("Response", bound=Message)
-_Request = TypeVar("_Request", bound=Message)
 
-DEFAULT_TARGET = "127.0.0.1:50051"
 _LONGEST_WAIT_S = 50.0
-_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-_HEALTH_CHECK = "/grpc.health.v1.Health/Check"
-
-_CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
-    ("grpc.service_config", service_config(submissions=True)),
-    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # A request larger than this buffer (256 KiB by default) would be sent once only.
-    ("grpc.per_rpc_retry_buffer_size", 16 * 1024 * 1024),
-    # A gateway that was restarted is back in seconds; the default waits up to two minutes.
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
 
 
 def ended(task: task_pb2.Task) -> bool:
@@ -56,53 +39,13 @@ def ended(task: task_pb2.Task) -> bool:
     return task.state in TERMINAL_STATES
 
 
-class Client:
+class Client(EndedTasks):
     """A connection to the gateway at `target` ("host:port"); close it, or use `with`.
 
     Without `credentials` the connection is not encrypted. `timeout_s` is the deadline of each
     short call. Every method raises `CallFailed`, and `Unreachable` when nobody answers.
     Methods may be called from several threads, `schema` from one at a time.
     """
-
-    def __init__(
-        self,
-        target: str = DEFAULT_TARGET,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        timeout_s: float = 30.0,
-    ) -> None:
-        self.target = target
-        self._credentials = credentials
-        self.channel = self._open(_CHANNEL_OPTIONS)
-        self.schema = Schema(self.channel)
-        self._timeout_s = timeout_s
-        self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the connection and every call on it."""
-        self.channel.close()
-
-    def is_reachable(self, within_s: float = 5.0) -> bool:
-        """Whether a server answers within `within_s` seconds; False as soon as none listens."""
-        # A channel of its own: ours waits for a server that is away, and tries again.
-        with self._open((("grpc.enable_retries", 0),)) as channel:
-            ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_HEALTH_CHECK)
-            try:
-                ask(b"", timeout=within_s)
-            except grpc.RpcError as error:
-                return not isinstance(call_failed(error), Unreachable)
-        return True
 
     def submit(
         self,
@@ -131,7 +74,7 @@ class Client:
             validate_only=validate_only,
             require_worker=require_worker,
         )
-        request.input.CopyFrom(_packed(input))
+        request.input.CopyFrom(packed(input))
         if delay is not None:
             request.delay.FromTimedelta(delay)
         if schedule_time is not None:
@@ -263,34 +206,10 @@ class Client:
         except grpc.RpcError as error:
             raise call_failed(error) from None
 
-    def _open(self, options: Sequence[tuple[str, str | int]]) -> grpc.Channel:
-        if self._credentials is None:
-            return grpc.insecure_channel(self.target, options=options)
-        return grpc.secure_channel(self.target, self._credentials, options=options)
-
     def _wait_once(self, id: str, seconds: float) -> task_pb2.Task:
         request = task_service_pb2.WaitTaskRequest(id=id)
         request.timeout.FromTimedelta(timedelta(seconds=seconds))
         return self._short(self._tasks.WaitTask, request, extra_s=seconds).task
-
-    def _short(
-        self,
-        method: grpc.UnaryUnaryMultiCallable[_Request, Response],
-        request: _Request,
-        extra_s: float = 0.0,
-    ) -> Response:
-        try:
-            return method(request, timeout=self._timeout_s + extra_s)
-        except grpc.RpcError as error:
-            raise call_failed(error) from None
-
-
-def _packed(message: Message) -> Any:
-    """`message` in an Any, whatever pool its class is of."""
-    return Any(
-        type_url=f"type.googleapis.com/{message.DESCRIPTOR.full_name}",
-        value=message.SerializeToString(),
-    )
 
 
 def _asked_s(error: CallFailed) -> float:
