@@ -1,4 +1,4 @@
-"""A watched task on the screen: a line for each change, and one that moves with its progress.
+"""A watched task on the screen: a line for each change, and below them one that moves.
 
 Where the output is no terminal, such as a log, progress gets lines of its own instead.
 """
@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console
 from rich.text import Text
 
 from taskwire.v1 import task_pb2
 from taskwire_cli.json_form import Json
+from taskwire_cli.progress_line import ProgressLine
 from taskwire_cli.tables import (
     clock_text,
     console,
     error_text,
+    on_one_line,
     pending_text,
     progress_text,
     shortened,
@@ -29,21 +31,14 @@ _STATE_WIDTH = 11
 class Screen:
     """What `taskwire watch` shows; a context manager, because a moving line must be put away."""
 
-    def __init__(self) -> None:
-        self._console = console()
-        self._bar = Progress(
-            TextColumn("         "),
-            BarColumn(bar_width=30),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-        )
-        self._row = self._bar.add_task("", total=1.0, visible=False)
+    def __init__(self, on: Console | None = None) -> None:
+        self._console = on or console()
+        self._line = ProgressLine(self._console) if self._console.is_terminal else None
         self._waits_for = task_pb2.PENDING_REASON_UNSPECIFIED
 
     def __enter__(self) -> Screen:
-        if self._console.is_terminal:
-            self._bar.start()
+        if self._line is not None:
+            self._line.start()
         return self
 
     def __exit__(
@@ -52,37 +47,42 @@ class Screen:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
+        if self._line is not None:
+            self._line.stop()
 
     def changed(self, task: task_pb2.Task, shown: Json) -> None:
         """A line for the task's new state."""
+        if self._line is not None:
+            self._line.changed(task)
         state = state_text(task.state)
         state.pad_right(_STATE_WIDTH - len(state))
         line = Text(f"{clock_text(task.update_time)}  ").append_text(state)
-        self._console.print(line.append(_about(task, shown)))
+        self._console.print(line.append(on_one_line(_about(task, shown))))
         self._waits_for = task.pending_reason
-        if task.state != task_pb2.TASK_STATE_RUNNING:
-            self._bar.update(self._row, visible=False)
-        elif task.HasField("progress"):
+        running = task.state == task_pb2.TASK_STATE_RUNNING
+        if self._line is None and running and task.HasField("progress"):
             self.progressed(task.progress)
 
     def progressed(self, progress: task_pb2.Progress) -> None:
         """Move the line, or print one."""
-        text = progress_text(progress)
-        if not self._console.is_terminal:
-            self._console.print(f"{clock_text(progress.update_time)}  {text}")
-        self._bar.update(self._row, completed=progress.fraction, description=text, visible=True)
+        if self._line is not None:
+            self._line.progressed(progress)
+        else:
+            self._say(f"{clock_text(progress.update_time)}  {progress_text(progress)}")
 
     def waits(self, reason: task_pb2.PendingReason.ValueType) -> None:
         """A line when the task waits for something else than before."""
         if reason != self._waits_for and pending_text(reason):
-            self._console.print(f"          {pending_text(reason)}")
+            self._say(f"          {pending_text(reason)}")
         self._waits_for = reason
 
     def interrupted(self, problem: str) -> None:
         """A line that says why nothing moves."""
-        self._console.print(f"          interrupted ({problem}); resuming", style="dim")
+        self._say(f"          interrupted ({problem}); resuming", style="dim")
+
+    def _say(self, line: str, style: str = "") -> None:
+        # As text: what other programs say may look like rich's markup.
+        self._console.print(Text(on_one_line(line), style=style))
 
 
 def _about(task: task_pb2.Task, shown: Json) -> str:

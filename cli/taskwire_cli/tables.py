@@ -79,14 +79,29 @@ def pending_text(reason: task_pb2.PendingReason.ValueType) -> str:
 
 def progress_text(progress: task_pb2.Progress) -> str:
     """`45 %  9 of 20  resizing`."""
-    parts = [f"{progress.fraction:.0%}".replace("%", " %")]
+    return f"{percent_text(progress.fraction)}  {units_text(progress)}".rstrip()
+
+
+def percent_text(fraction: float) -> str:
+    """`45 %`."""
+    return f"{fraction:.0%}".replace("%", " %")
+
+
+def units_text(progress: task_pb2.Progress) -> str:
+    """`9 of 20  resizing`: what the handler counts, and what it says, on one line."""
+    parts = []
     if progress.total_units:
-        parts.append(f"{progress.completed_units} of {progress.total_units}")
+        parts.append(f"{progress.completed_units:,} of {progress.total_units:,}")
     elif progress.completed_units:
-        parts.append(str(progress.completed_units))
+        parts.append(f"{progress.completed_units:,}")
     if progress.message:
-        parts.append(progress.message)
+        parts.append(on_one_line(progress.message))
     return "  ".join(parts)
+
+
+def on_one_line(text: str) -> str:
+    """The text with a space for each character that would move a terminal's cursor."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def task_table(task: task_pb2.Task, shown: Json) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import uuid
 from pathlib import Path
 
@@ -56,6 +57,41 @@ def test_a_thumbnail_of_a_real_picture_is_written_to_disk(
     with Image.open(io.BytesIO(small.read_bytes())) as image:
         assert image.size == (128, 96)
     assert "characters)" in answer.out, "a picture must not fill the terminal"
+
+
+def test_a_submitted_task_may_be_watched_to_its_end(taskwire: Taskwire) -> None:
+    answer = taskwire("submit", SLEEP, '{"duration": "1s"}', "--watch")
+    first, *changes = answer.out.splitlines()
+    assert answer.code == 0
+    assert first.endswith("  submitted")
+    assert any(" %" in line for line in changes)
+    assert "SUCCEEDED    {" in changes[-1]
+
+
+def test_a_watched_submission_in_json_is_the_watch_alone(taskwire: Taskwire) -> None:
+    answer = taskwire("submit", DIVIDE, "{}", "--watch", "--json")
+    events = [json.loads(line) for line in answer.out.splitlines()]
+    assert answer.code == 1
+    assert events[-2]["task"]["state"] == "TASK_STATE_FAILED"
+    assert events[-1] == {"closed": {"reason": "REASON_TERMINAL"}}
+
+
+def test_a_watched_submission_writes_its_files(
+    taskwire: Taskwire, picture: Path, tmp_path: Path
+) -> None:
+    small = tmp_path / "small.jpg"
+    files = ("--field-file", f"image={picture}", "--output", f"image={small}")
+    assert taskwire("submit", THUMBNAIL, "{}", "--watch", *files).code == 0
+    assert small.stat().st_size > 0
+
+
+@pytest.mark.parametrize("other", [("--wait",), ("--timeout", "1s"), ("--validate-only",)])
+def test_a_watch_is_not_mixed_with_other_ways_to_wait(
+    taskwire: Taskwire, other: tuple[str, ...]
+) -> None:
+    answer = taskwire("submit", DIVIDE, "{}", "--watch", *other)
+    assert answer.code == 2
+    assert answer.out == ""
 
 
 def test_the_json_may_come_from_a_file(taskwire: Taskwire, tmp_path: Path) -> None:

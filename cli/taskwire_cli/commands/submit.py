@@ -14,6 +14,7 @@ from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 from taskwire_cli.bytes_fields import check_field, put_files
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop
+from taskwire_cli.following import follow
 from taskwire_cli.outcome import exit_code, output_option, print_task, write_outputs
 from taskwire_cli.values import Duration, Pair, Time, text_of
 
@@ -57,6 +58,9 @@ Examples:
 )
 @click.option("--wait", is_flag=True, help="Wait for the task's end and show its outcome.")
 @click.option(
+    "--watch", is_flag=True, help="Follow the task until its end, as `taskwire watch` does."
+)
+@click.option(
     "--timeout", type=Duration(), help="Wait no longer than this, such as 30s; the task goes on."
 )
 @output_option
@@ -83,25 +87,33 @@ def submit(
     files: tuple[tuple[str, str], ...],
     output: tuple[tuple[str, str], ...],
     wait: bool,
+    watch: bool,
     timeout: timedelta | None,
     as_json: bool,
     address: str | None,
     **options: Any,  # the rest of the options above, see _send
 ) -> int:
-    """Submit, and with --wait, --timeout or --output wait for the outcome."""
-    waits = wait or timeout is not None or bool(output)
-    if waits and options["validate_only"]:
+    """Submit, and with --wait, --watch, --timeout or --output wait for the outcome."""
+    waits = wait or timeout is not None
+    if watch and waits:
+        raise click.UsageError("--watch follows the task until its end: leave --wait and --timeout")
+    if options["validate_only"] and (waits or watch or output):
         raise click.UsageError("--validate-only submits nothing that could be waited for")
     with connected(address) as client:
         message = _input(client, type, json, files)
         _check_outputs(client, type, output)
         answer = _send(client, type, message, **options)
-        task = answer.task
-        if waits:
-            task = client.wait(task.id, timeout.total_seconds() if timeout else None)
-            write_outputs(task, output, client.schema)
-        _show(client, answer, task, waits=waits, as_json=as_json)
-        return exit_code(task) if waits else Exit.OK
+        if not (waits or watch or output):
+            _show(client, answer, as_json=as_json)
+            return Exit.OK
+        if watch:
+            task = _watched(client, answer, as_json=as_json)
+        else:
+            task = client.wait(answer.task.id, timeout.total_seconds() if timeout else None)
+        write_outputs(task, output, client.schema)
+        if not watch:
+            print_task(task, client.schema, as_json=as_json)
+        return exit_code(task)
 
 
 def _input(client: Client, type: str, json: str, files: tuple[tuple[str, str], ...]) -> Message:
@@ -159,19 +171,24 @@ def _send(
     )
 
 
-def _show(
-    client: Client,
-    answer: task_service_pb2.SubmitTaskResponse,
-    task: task_pb2.Task,
-    *,
-    waits: bool,
-    as_json: bool,
-) -> None:
-    if as_json or waits:
-        print_task(task, client.schema, as_json=as_json)
+def _show(client: Client, answer: task_service_pb2.SubmitTaskResponse, *, as_json: bool) -> None:
+    if as_json:
+        print_task(answer.task, client.schema, as_json=True)
     elif answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_VALIDATED:
         print("The task is valid. Nothing was submitted.")
     else:
-        existing = answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_EXISTING
-        print(f"{task.id}  {'submitted before' if existing else 'submitted'}")
-        print(f"Follow it with: taskwire watch {task.id}")
+        print(_submitted(answer))
+        print(f"Follow it with: taskwire watch {answer.task.id}")
+
+
+def _watched(
+    client: Client, answer: task_service_pb2.SubmitTaskResponse, *, as_json: bool
+) -> task_pb2.Task:
+    if not as_json:
+        print(_submitted(answer), flush=True)
+    return follow(client, answer.task.id, as_json=as_json)
+
+
+def _submitted(answer: task_service_pb2.SubmitTaskResponse) -> str:
+    existing = answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_EXISTING
+    return f"{answer.task.id}  {'submitted before' if existing else 'submitted'}"

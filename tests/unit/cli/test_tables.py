@@ -18,6 +18,11 @@ from taskwire_cli import tables
         (task_pb2.Progress(fraction=0.456), "46 %"),
         (task_pb2.Progress(fraction=0.5, completed_units=5, total_units=10), "50 %  5 of 10"),
         (task_pb2.Progress(completed_units=5, message="reading"), "0 %  5  reading"),
+        (
+            task_pb2.Progress(fraction=1, completed_units=4_194_304, total_units=4_194_304),
+            "100 %  4,194,304 of 4,194,304",
+        ),
+        (task_pb2.Progress(message="a\nb\x1b[2J"), "0 %  a b [2J"),
     ],
 )
 def test_progress(progress: task_pb2.Progress, text: str) -> None:
