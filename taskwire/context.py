@@ -9,12 +9,17 @@ import asyncio
 import logging
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, MutableMapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Unpack
+
+from google.protobuf.message import Message
 
 from taskwire.errors import Cancelled
+from taskwire.submission import SubmitOptions, SubmitTaskRequest, submission
 
 _LOG = logging.getLogger("taskwire.task")
 _MAX_UNITS = 2**63 - 1
@@ -81,6 +86,10 @@ class StopSignal:
         return event.wait(timeout)
 
 
+Submit = Callable[[SubmitTaskRequest], Future[str]]
+"""Commits a task of the attempt's; a future of its id. `request_id` is the handler's own key."""
+
+
 class TaskContext:
     """One attempt of one task, as its handler sees it."""
 
@@ -90,10 +99,12 @@ class TaskContext:
         id: str,
         type: str,
         attempt: int,
+        parent: str = "",
         deadline: datetime | None = None,
         ends_at: float | None = None,
         stop: StopSignal | None = None,
         report: Callable[[ProgressReport], None] | None = None,
+        submit: Submit | None = None,
     ) -> None:
         """The worker makes contexts; a test calls `for_test`.
 
@@ -103,10 +114,12 @@ class TaskContext:
         self._id = id
         self._type = type
         self._attempt = attempt
+        self._parent = parent
         self._deadline = deadline
         self._ends_at = ends_at
         self._stop = stop or StopSignal()
         self._report = report
+        self._submit = submit
 
     @classmethod
     def for_test(
@@ -117,7 +130,8 @@ class TaskContext:
         attempt: int = 1,
         time_remaining: timedelta | None = None,
     ) -> TestContext:
-        """A context to call a handler with in a test; it remembers progress, can be cancelled."""
+        """A context to call a handler with in a test; it remembers progress and submissions, and
+        can be cancelled."""
         return TestContext(id=id, type=type, attempt=attempt, time_remaining=time_remaining)
 
     @property
@@ -134,6 +148,11 @@ class TaskContext:
     def attempt(self) -> int:
         """Which attempt this is, from 1; a handed-back attempt keeps its number."""
         return self._attempt
+
+    @property
+    def parent(self) -> str:
+        """The id of the task that submitted this one; empty when no task did."""
+        return self._parent
 
     @property
     def idempotency_token(self) -> str:
@@ -165,7 +184,10 @@ class TaskContext:
             RuntimeError: In a coroutine, where it would stop all the others: await
                 `asyncio.sleep`, which a cancel ends with `asyncio.CancelledError`.
         """
-        _refuse_on_event_loop()
+        _refuse_on_event_loop(
+            "wait_cancelled would block the event loop: await asyncio.sleep instead, which ends"
+            " with asyncio.CancelledError when the task is to stop"
+        )
         seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         if self._ends_at is not None:
             left = max(0.0, self._ends_at - time.monotonic())
@@ -198,12 +220,45 @@ class TaskContext:
         if self._report is not None:
             self._report(report)
 
+    def submit(self, input: Message, *, key: str = "", **options: Unpack[SubmitOptions]) -> str:
+        """Submits another task with the input message `input`; its id, once it is committed.
+
+        However often this task is attempted: the n-th time that an attempt submits the same
+        content it is given the task that an earlier one has made then. With `key` the key alone
+        tells which submission it is. `options` are those of `taskwire.submission.SubmitOptions`.
+
+        Raises:
+            InvalidArgument, NotFound: The submission is refused, as a client's would be; the
+                metadata have a sentence for each field.
+            AlreadyExists: The key was used with other content.
+            Unavailable: The store does not answer; nothing was submitted.
+            Cancelled: This attempt is over, and submits nothing any more.
+            RuntimeError: In a coroutine: await `submit_async` there.
+        """
+        _refuse_on_event_loop("submit would block the event loop: await submit_async instead")
+        return self._submitted(input, key, options).result()
+
+    async def submit_async(
+        self, input: Message, *, key: str = "", **options: Unpack[SubmitOptions]
+    ) -> str:
+        """The same in an `async def` handler."""
+        return await asyncio.wrap_future(self._submitted(input, key, options))
+
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose records carry task_id, task_type and attempt."""
         return _TaskLogger(
             _LOG, {"task_id": self._id, "task_type": self._type, "attempt": self._attempt}
         )
+
+    def _submitted(self, input: Message, key: str, options: SubmitOptions) -> Future[str]:
+        if self._submit is None:
+            raise RuntimeError(
+                "this context cannot submit; TaskContext.for_test makes one that can"
+            )
+        request = submission(input, **options)
+        request.request_id = key
+        return self._submit(request)
 
     def _overdue(self) -> bool:
         return self._ends_at is not None and time.monotonic() >= self._ends_at
@@ -219,6 +274,8 @@ class TestContext(TaskContext):
         self, *, id: str, type: str, attempt: int, time_remaining: timedelta | None
     ) -> None:
         self.progress_reports: list[ProgressReport] = []
+        self.submissions: list[SubmitTaskRequest] = []
+        """What the handler has submitted; nothing is checked in a test."""
         deadline = ends_at = None
         if time_remaining is not None:
             deadline = datetime.now(UTC) + time_remaining
@@ -230,11 +287,18 @@ class TestContext(TaskContext):
             deadline=deadline,
             ends_at=ends_at,
             report=self.progress_reports.append,
+            submit=self._remember,
         )
 
     def cancel(self, reason: str = "cancel") -> None:
         """Makes `cancelled` true and ends `wait_cancelled`, as a cancel from outside does."""
         self._stop.set(reason)
+
+    def _remember(self, request: SubmitTaskRequest) -> Future[str]:
+        self.submissions.append(request)
+        made: Future[str] = Future()
+        made.set_result(str(uuid.uuid4()))
+        return made
 
 
 class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
@@ -249,15 +313,12 @@ class _TaskLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def _refuse_on_event_loop() -> None:
+def _refuse_on_event_loop(problem: str) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise RuntimeError(
-        "wait_cancelled would block the event loop: await asyncio.sleep instead, which ends"
-        " with asyncio.CancelledError when the task is to stop"
-    )
+    raise RuntimeError(problem)
 
 
 def _checked_report(

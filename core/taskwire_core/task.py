@@ -27,7 +27,8 @@ class NewTask:
     """One task to be recorded. `request_id` is None when the caller gave none.
 
     `request_hash` is 32 bytes over what the caller sent; two submissions with the same
-    request id must have the same one.
+    request id must have the same one. `parent` is the task that submits it, and `generation`
+    how many tasks stand above it.
     """
 
     id: bytes
@@ -41,6 +42,8 @@ class NewTask:
     request_id: str | None = None
     request_hash: bytes = b""
     retry_of: bytes | None = None
+    parent: bytes | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ class Task:
     cancel_reason: str = ""
     retry_of: bytes | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    parent: bytes | None = None
+    generation: int = 0
     input: Payload | None = None
     result: Payload | None = None
     failure: Failure | None = None

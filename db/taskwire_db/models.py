@@ -100,6 +100,9 @@ tasks = sa.Table(
     sa.Column("retry_of", Id),
     sa.Column("request_id", sa.Text),
     sa.Column("labels", sa.Text),
+    # The task whose handler submitted it, and how many stand above it.
+    sa.Column("parent", Id),
+    sa.Column("generation", sa.SmallInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

@@ -47,6 +47,8 @@ TASK_COLUMNS: tuple[sa.Column[Any], ...] = (
     tasks.c.cancel_reason,
     tasks.c.retry_of,
     tasks.c.labels,
+    tasks.c.parent,
+    tasks.c.generation,
 )
 """What every statement that answers with tasks selects or returns, in this order."""
 
@@ -104,6 +106,8 @@ def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, An
         row[24] or "",  # cancel_reason
         None if row[25] is None else bytes(row[25]),  # retry_of
         codec.decode_labels(row[26]),
+        None if row[27] is None else bytes(row[27]),  # parent
+        row[28],  # generation
         **more,
     )
 
@@ -143,6 +147,8 @@ def new_task(new: NewTask, now_us: int) -> Task:
         total_deadline_us=_after(start, options.total_timeout),
         retry_of=new.retry_of,
         labels=new.labels,
+        parent=new.parent,
+        generation=new.generation,
         input=new.input,
     )
 
@@ -191,6 +197,8 @@ def task_row(
         task.retry_of,
         request_id,
         codec.encode_labels(task.labels),
+        task.parent,
+        task.generation,
     )
 
 

@@ -177,8 +177,14 @@ def surroundings(
 ) -> Surroundings:
     """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
 
-    def feed(on_ring: Callable[[AnyRing], None], on_resync: Callable[[], None]) -> EmbeddedFeed:
-        return EmbeddedFeed(foundation.bus, on_ring=on_ring, on_resync=on_resync)
+    def feed(
+        on_ring: Callable[[AnyRing], None],
+        on_resync: Callable[[], None],
+        on_backlog: Callable[[], None],
+    ) -> EmbeddedFeed:
+        return EmbeddedFeed(
+            foundation.bus, on_ring=on_ring, on_resync=on_resync, on_backlog=on_backlog
+        )
 
     def publisher(
         on_confirmed: Callable[[list[Dispatch]], None],

@@ -103,8 +103,10 @@ class RunningBroker(Broker, Protocol):
         """Wait for open confirms, then disconnect."""
 
 
-MakeFeed = Callable[[Callable[[AnyRing], None], Callable[[], None]], RunningFeed]
-"""A feed with its two callbacks, on_ring and on_resync."""
+MakeFeed = Callable[
+    [Callable[[AnyRing], None], Callable[[], None], Callable[[], None]], RunningFeed
+]
+"""A feed with its three callbacks, on_ring, on_resync and on_backlog."""
 
 MakeBroker = Callable[
     [Callable[[list[Dispatch]], None], Callable[[list[Dispatch]], None], Callable[[], None]],
@@ -148,8 +150,10 @@ class Gateway:
         self._contracts = around.contracts
         self._workers = LiveWorkers(around.store)
         self._hub = WatchHub(around.store)
-        self._feed = around.make_feed(self._hub.ring, self._hub.resync)
         self._dispatcher = Dispatcher(around.store, self._workers)
+        self._feed = around.make_feed(
+            self._hub.ring, self._hub.resync, self._dispatcher.spilled.set
+        )
         self._broker = around.make_broker(
             self._dispatcher.confirmed, self._dispatcher.refused, self._dispatcher.connected
         )

@@ -162,8 +162,11 @@ def _feed(
     deployment_id: bytes,
     on_ring: Callable[[AnyRing], None],
     on_resync: Callable[[], None],
+    on_backlog: Callable[[], None],
 ) -> RedisFeed:
-    return RedisFeed(url, deployment_id, on_ring=on_ring, on_resync=on_resync)
+    return RedisFeed(
+        url, deployment_id, on_ring=on_ring, on_resync=on_resync, on_backlog=on_backlog
+    )
 
 
 def _publisher(

@@ -18,7 +18,6 @@ from google.protobuf.message import Message
 
 from taskwire.client.ended_tasks import EndedTasks
 from taskwire.client.errors import CallFailed, Unreachable, call_failed
-from taskwire.client.messages import packed
 from taskwire.client.watching import (
     SILENT_INTERVALS,
     TERMINAL_STATES,
@@ -27,6 +26,7 @@ from taskwire.client.watching import (
     Watch,
     backoff_s,
 )
+from taskwire.submission import submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
 Response = TypeVar("Response", bound=Message)
@@ -66,19 +66,17 @@ class Client(EndedTasks):
         An aware `schedule_time` or a `delay` puts its start off. Submitting again with the same
         `request_id` and content returns the first task.
         """
-        request = task_service_pb2.SubmitTaskRequest(
+        request = submission(
+            input,
             type=type,
-            request_id=request_id or str(uuid.uuid4()),
-            overrides=overrides,
             labels=labels,
-            validate_only=validate_only,
-            require_worker=require_worker,
+            delay=delay,
+            schedule_time=schedule_time,
+            overrides=overrides,
         )
-        request.input.CopyFrom(packed(input))
-        if delay is not None:
-            request.delay.FromTimedelta(delay)
-        if schedule_time is not None:
-            request.schedule_time.FromDatetime(schedule_time)
+        request.request_id = request_id or str(uuid.uuid4())
+        request.validate_only = validate_only
+        request.require_worker = require_worker
         return self._short(self._tasks.SubmitTask, request)
 
     def input_message(self, type: str, json: str = "{}") -> Message:

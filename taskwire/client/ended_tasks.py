@@ -7,7 +7,7 @@ import uuid
 from google.protobuf.message import Message
 
 from taskwire.client.connection import Connection
-from taskwire.client.messages import packed
+from taskwire.submission import packed
 from taskwire.v1 import task_pb2, task_service_pb2
 
 

@@ -49,12 +49,16 @@ class Heard:
     def __init__(self) -> None:
         self.rings: list[AnyRing] = []
         self.resyncs = 0
+        self.backlogs = 0
 
     def at_least(self, count: int) -> bool:
         return len(self.rings) >= count
 
     def on_resync(self) -> None:
         self.resyncs += 1
+
+    def on_backlog(self) -> None:
+        self.backlogs += 1
 
 
 class Side(Protocol):
@@ -71,7 +75,12 @@ class EmbeddedSide:
         return EmbeddedAnnouncer(self.bus)
 
     def feed(self, heard: Heard) -> Feed:
-        return EmbeddedFeed(self.bus, on_ring=heard.rings.append, on_resync=heard.on_resync)
+        return EmbeddedFeed(
+            self.bus,
+            on_ring=heard.rings.append,
+            on_resync=heard.on_resync,
+            on_backlog=heard.on_backlog,
+        )
 
     def bell(self, worker_id: bytes, on_cancel: OnCancel) -> CancelBell:
         return EmbeddedCancelBell(self.bus, worker_id, on_cancel=on_cancel)
@@ -91,6 +100,7 @@ class RedisSide:
             self.deployment_id,
             on_ring=heard.rings.append,
             on_resync=heard.on_resync,
+            on_backlog=heard.on_backlog,
             quiet=0.3,
             patience=0.3,
         )
@@ -171,6 +181,21 @@ async def test_tasks_that_nobody_watches_do_not_ring(
     announcer.announce([other, left, watched])
 
     await eventually_async(lambda: heard.rings == [Ring(watched.id, 2, State.QUEUED)])
+
+
+async def test_a_queued_task_rings_for_whoever_is_to_publish_it(
+    feed: Feed, announcer: Announcer, heard: Heard
+) -> None:
+    if isinstance(feed, RedisFeed):
+        await eventually_async(lambda: heard.resyncs == 1)
+
+    announcer.announce([task(), succeeded()])
+    await eventually_async(lambda: heard.backlogs == 1)
+
+    announcer.announce([task(state=State.RUNNING), succeeded()])
+    announcer.announce([task()])
+    await eventually_async(lambda: heard.backlogs == 2)
+    assert heard.rings == []
 
 
 async def test_a_second_watcher_keeps_the_bell_when_the_first_leaves(

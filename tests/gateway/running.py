@@ -16,7 +16,7 @@ from taskwire_contracts import Contracts
 from taskwire_core import recovery
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.ids import from_text, new_id, to_text
-from taskwire_core.task import Payload, Progress, ProgressRing, Task
+from taskwire_core.task import NewTask, Payload, Progress, ProgressRing, Task
 from taskwire_db import operations as ops
 from taskwire_db.reader import Reader
 from taskwire_gateway.embedded import Foundation
@@ -49,6 +49,23 @@ class Worker:
         now_us = self._foundation.database.clock.now_us()
         settled = recovery.failed(task, failure, now_us=now_us)
         assert await self._foundation.writer.call(ops.settle, settled) is not None
+
+    async def submit(self, parent: Task) -> str:
+        """Submits a task as the handler of `parent` would, and answers with its id."""
+        now_us = self._foundation.database.clock.now_us()
+        new = NewTask(
+            id=new_id(),
+            type=parent.type,
+            owner=parent.owner,
+            input=Payload("acme.v1.ShrinkRequest", b""),
+            options=parent.options,
+            create_time_us=now_us,
+            schedule_time_us=now_us,
+            parent=parent.id,
+            generation=1,
+        )
+        child = ops.ChildSubmission(new, parent.attempt)
+        return to_text((await self._foundation.writer.call(ops.submit_children, child)).task.id)
 
     def progress(self, task: Task, fraction: float) -> None:
         ring = ProgressRing(task.id, task.attempt, Progress(fraction, 0, 0, "on it", 1_000_000))

@@ -10,6 +10,7 @@ from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_broker.topology import broker_queue
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.ids import to_text
 from taskwire_gateway.keeper.stranded import StrandedSweep
 from taskwire_gateway.ports import Planned, Recorded
 from tests.gateway.running import Running, Worker, refusal
@@ -40,6 +41,22 @@ async def test_a_task_that_waited_for_a_worker_is_dispatched_when_one_comes(
     assert ready(running) == 0
     Worker(running.foundation)
     await eventually_async(lambda: ready(running) == 1, within=5)
+
+
+async def test_what_a_worker_queues_is_dispatched_at_its_ring_and_not_at_the_next_sweep(
+    running: Running, worker: Worker
+) -> None:
+    parent = await worker.claim(await running.submitted())
+    await eventually_async(lambda: running.gateway._keeper.leads)
+    for chore in running.gateway._keeper._chores:
+        chore.due = float("inf")
+    before = ready(running)
+
+    child = await worker.submit(parent)
+
+    await eventually_async(lambda: ready(running) == before + 1)
+    found = (await running.tasks.GetTask(pb.GetTaskRequest(id=child))).task
+    assert found.parent == to_text(parent.id)
 
 
 async def test_a_sweep_that_fails_keeps_no_other_from_its_work(running: Running) -> None:

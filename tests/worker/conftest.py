@@ -72,6 +72,7 @@ def hire(
             taskwire_contracts.load([EXAMPLES]),
             examples=False,
             writer=town.writer,
+            clock=town.database.clock,
             bus=town.bus,
             exchange=exchange,
             deployment_id=town.database.deployment_id,

@@ -16,6 +16,7 @@ from typing import Protocol
 import dramatiq
 
 from taskwire import Isolation
+from taskwire_contracts.preparation import Preparation
 from taskwire_core import recovery
 from taskwire_core.ids import to_text
 from taskwire_worker.actors import declare_actors
@@ -32,6 +33,7 @@ from taskwire_worker.progress import ProgressBoard
 from taskwire_worker.runner import Runner
 from taskwire_worker.settler import Settler
 from taskwire_worker.spool import Spool
+from taskwire_worker.submissions import Submissions
 from taskwire_worker.ticker import Ticker
 
 _LOG = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ class Crew:
         doorbell: Doorbell,
         lease: Lease,
         deliveries: Deliveries,
+        preparation: Preparation,
     ) -> None:
         self._lease = lease
         self._deliveries = deliveries
@@ -123,6 +126,7 @@ class Crew:
             isolated=self._pool,
             loop=self._loop,
             progress=self._progress,
+            submitter=Submissions(preparation, ledger).submitter,
             settle=self.settler.settle,
             done=self.intake.done,
             max_result_bytes=options.max_result_bytes,

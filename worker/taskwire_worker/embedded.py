@@ -11,6 +11,7 @@ import socket
 
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
 from taskwire_contracts import Contracts
+from taskwire_contracts.preparation import Clock
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.settings import Settings
@@ -37,6 +38,7 @@ class EmbeddedWorker:
         *,
         examples: bool,
         writer: Writer,
+        clock: Clock,
         bus: EmbeddedBus,
         exchange: EmbeddedExchange,
         deployment_id: bytes,
@@ -62,6 +64,7 @@ class EmbeddedWorker:
                 deployment_id,
                 lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
             ),
+            preparation=self._workplace.preparation(clock),
         )
 
         self._bell = EmbeddedCancelBell(bus, self.worker_id, on_cancel=self._crew.cancel)

@@ -101,6 +101,7 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease) -> Hands:
                 settings.rabbitmq_url, deployment_id=deployment_id, intake=intake
             ),
         ),
+        preparation=workplace.preparation(database.clock),
     )
 
     bell = RedisCancelBell(settings.redis_url, deployment_id, worker_id, on_cancel=crew.cancel)

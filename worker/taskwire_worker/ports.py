@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskwire_core.recovery import Settlement
-from taskwire_core.task import Dispatch, ProgressRing, Task
+from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task
+
+
+class AttemptOver(Exception):
+    """The attempt is not its task's running one any more; nothing was submitted."""
+
+
+class KeyReused(Exception):
+    """The request id was used with other content; nothing was submitted."""
 
 
 class Ledger(Protocol):
@@ -26,6 +34,10 @@ class Ledger(Protocol):
 
     def settle(self, settlement: Settlement) -> Future[Task | None]:
         """Ends an attempt; None when it was not ours any more. Fails with StoreUnavailable."""
+
+    def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
+        """Records a task of its parent's attempt `attempt`, or finds the one that its request id
+        has made; its id. Fails with AttemptOver, KeyReused or StoreUnavailable."""
 
     def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
         """Clears the marks of dispatches that this worker has no handler for; best effort."""

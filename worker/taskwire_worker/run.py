@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from taskwire import TaskContext
+from taskwire import ProgressReport, TaskContext
+from taskwire.context import Submit
 from taskwire_worker.handlers import Handler
 from taskwire_worker.messages import BadResult, UnreadableInput, encode_result, parse_input
 from taskwire_worker.outcome import Failed, Killed, Returned, failed_with, unreadable_input
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an attempt may ask of its worker while it runs; from any thread."""
+
+    report: Callable[[ProgressReport], None]
+    submit: Submit
 
 
 def call(

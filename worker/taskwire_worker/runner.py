@@ -6,17 +6,19 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from taskwire import Isolation, ProgressReport, TaskContext
+from taskwire import Isolation, TaskContext
+from taskwire.context import Submit
 from taskwire_core.failure import worker_lost
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
+from taskwire_core.task import Task
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
-from taskwire_worker.isolation.run import deadline_of
+from taskwire_worker.isolation.run import deadline_of, parent_of
 from taskwire_worker.outcome import Failed, Killed, Outcome, decide
 from taskwire_worker.progress import ProgressBoard
-from taskwire_worker.run import call, call_async
+from taskwire_worker.run import Services, call, call_async
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 class Isolated(Protocol):
     """Runs attempts in processes of their own."""
 
-    def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
+    def run(self, held: HeldTask, services: Services) -> Outcome:
         """Runs the attempt and waits for it."""
 
 
@@ -40,6 +42,7 @@ class Runner:
         isolated: Isolated,
         loop: EventLoop,
         progress: ProgressBoard,
+        submitter: Callable[[Task], Submit],
         settle: Callable[[Settlement], None],
         done: Callable[[HeldTask], None],
         max_result_bytes: int,
@@ -49,6 +52,7 @@ class Runner:
         self._isolated = isolated
         self._loop = loop
         self._progress = progress
+        self._submitter = submitter
         self._settle = settle
         self._done = done
         self._max_result_bytes = max_result_bytes
@@ -95,7 +99,7 @@ class Runner:
         handler = self._handlers[held.task.type]
         # After a crash a task runs alone, so that nobody suffers if it was the culprit.
         if handler.isolation is Isolation.PROCESS or held.task.solo:
-            return self._isolated.run(held, self._reporter(held))
+            return self._isolated.run(held, self._services(held))
         return self._in_this_thread(handler, held)
 
     def _in_this_thread(self, handler: Handler, held: HeldTask) -> Outcome:
@@ -107,19 +111,24 @@ class Runner:
         return held.task.input.data
 
     def _context(self, held: HeldTask) -> TaskContext:
-        task = held.task
+        task, services = held.task, self._services(held)
         return TaskContext(
             id=to_text(task.id),
             type=task.type,
             attempt=task.attempt,
+            parent=parent_of(held),
             deadline=deadline_of(held),
             ends_at=held.ends_at,
             stop=held.stop,
-            report=self._reporter(held),
+            report=services.report,
+            submit=services.submit,
         )
 
-    def _reporter(self, held: HeldTask) -> Callable[[ProgressReport], None]:
-        return lambda report: self._progress.report(held, report)
+    def _services(self, held: HeldTask) -> Services:
+        return Services(
+            report=lambda report: self._progress.report(held, report),
+            submit=self._submitter(held.task),
+        )
 
 
 def _log_failure(held: HeldTask, outcome: Failed) -> None:

@@ -8,13 +8,20 @@ from concurrent.futures import Future
 from itertools import islice
 
 from taskwire_core.recovery import Settlement
-from taskwire_core.task import Dispatch, ProgressRing, Task
+from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task
 from taskwire_db import operations
 from taskwire_db.database import Transaction
-from taskwire_db.operations import ClaimRequest, Heartbeat, ProgressRow, Sweep
+from taskwire_db.operations import (
+    ChildSubmission,
+    ClaimRequest,
+    Heartbeat,
+    ProgressRow,
+    Submitted,
+    Sweep,
+)
 from taskwire_db.operations.hand_back import hand_back
 from taskwire_db.writer import Writer
-from taskwire_worker.ports import Renewal, Report, WorkerRow
+from taskwire_worker.ports import AttemptOver, KeyReused, Renewal, Report, WorkerRow
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,6 +46,12 @@ class StoreLedger:
     def settle(self, settlement: Settlement) -> Future[Task | None]:
         return self._writer.run(operations.settle, settlement)
 
+    def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
+        written = self._writer.run(operations.submit_children, ChildSubmission(child, attempt))
+        made: Future[bytes] = Future()
+        written.add_done_callback(lambda done: _pass_on(done, made))
+        return made
+
     def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
         for dispatch in dispatches:
             self._writer.run(operations.undispatch, dispatch)
@@ -52,6 +65,18 @@ class StoreLedger:
         # The consumer has logged it, and the broker keeps the body in the dead-letter queue for
         # seven days; the store has no place for it yet.
         _LOG.debug("message refused", extra={"queue": queue, "size_bytes": len(body)})
+
+
+def _pass_on(written: Future[Submitted], made: Future[bytes]) -> None:
+    match written.exception():
+        case None:
+            made.set_result(written.result().task.id)
+        case operations.AttemptOver():
+            made.set_exception(AttemptOver())
+        case operations.KeyReused():
+            made.set_exception(KeyReused())
+        case error:
+            made.set_exception(error)
 
 
 class StoreWorkerBook:

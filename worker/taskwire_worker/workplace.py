@@ -8,6 +8,9 @@ from pathlib import Path
 
 import taskwire_contracts
 from taskwire_contracts import Contracts
+from taskwire_contracts.limits import Limits
+from taskwire_contracts.preparation import Clock, Preparation
+from taskwire_contracts.validation import Rules
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.settings import Settings
 from taskwire_worker.crew import CrewOptions
@@ -22,6 +25,7 @@ class Workplace:
     """What a process can run, and `queues`: where it takes it from, by taskwire's names."""
 
     settings: Settings
+    contracts: Contracts
     handlers: Mapping[str, Handler]
     queues: tuple[str, ...]
     isolation: ChildSetup
@@ -31,6 +35,11 @@ class Workplace:
         """How many tasks such a process works on at the same time."""
         on_loop = any(handler.on_loop for handler in self.handlers.values())
         return self.settings.worker_threads + on_loop * self.settings.worker_async_slots
+
+    def preparation(self, clock: Clock) -> Preparation:
+        """What checks the handlers' own submissions."""
+        limits = Limits(payload_bytes=self.settings.max_payload_bytes)
+        return Preparation(self.contracts, clock, limits, Rules())
 
     def options(self, worker_id: bytes) -> CrewOptions:
         """What the crew of that worker is told."""
@@ -66,6 +75,7 @@ def load_workplace(
     needed = dict.fromkeys(h.task_type.options.queue for h in handlers.values())
     return Workplace(
         settings=settings,
+        contracts=contracts,
         handlers=handlers,
         queues=settings.worker_queues or tuple(needed),
         isolation=ChildSetup(

@@ -66,6 +66,7 @@ def run_embedded_with_worker(settings: Settings) -> None:
             contracts,
             examples=examples,
             writer=foundation.writer,
+            clock=foundation.database.clock,
             bus=foundation.bus,
             exchange=foundation.exchange,
             deployment_id=foundation.deployment_id,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Ring, Task
-from taskwire_db.feed.ports import OnCancel, OnRing
+from taskwire_db.feed.ports import OnBacklog, OnCancel, OnRing
 from taskwire_db.feed.wire import outcome, worth_a_snapshot
 
 _SNAPSHOTS_KEPT = 1024
@@ -54,6 +54,9 @@ class EmbeddedAnnouncer:
     def announce(self, changes: Sequence[Task | Deleted]) -> None:
         self._bus.remember(changes)
         self._ring([_ring_of(change) for change in changes])
+        if any(isinstance(change, Task) and change.state is State.QUEUED for change in changes):
+            for feed in list(self._bus.feeds):
+                feed.heard_of_backlog()
         for task in changes:
             if isinstance(task, Deleted):
                 continue
@@ -81,9 +84,17 @@ def _ring_of(change: Task | Deleted) -> Ring | Deleted:
 class EmbeddedFeed:
     """See `taskwire_db.feed.ports.Feed`; it never misses a ring, so it never resyncs."""
 
-    def __init__(self, bus: EmbeddedBus, *, on_ring: OnRing, on_resync: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        bus: EmbeddedBus,
+        *,
+        on_ring: OnRing,
+        on_resync: Callable[[], None],
+        on_backlog: OnBacklog = lambda: None,
+    ) -> None:
         self._bus = bus
         self._on_ring = on_ring
+        self._on_backlog = on_backlog
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted: Counter[bytes] = Counter()
 
@@ -112,6 +123,12 @@ class EmbeddedFeed:
             # The loop may have ended a moment ago.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._deliver, wanted)
+
+    def heard_of_backlog(self) -> None:
+        """Tasks were queued that the gateway is to publish; from any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_backlog)
 
     def _deliver(self, rings: Sequence[AnyRing]) -> None:
         for ring in rings:

@@ -13,6 +13,9 @@ from taskwire_core.task import AnyRing, Deleted, ProgressRing, Task
 OnRing = Callable[[AnyRing], None]
 """Called on the feed's event loop; it must be quick and must not raise."""
 
+OnBacklog = Callable[[], None]
+"""Called on the feed's event loop when tasks were queued that no gateway publishes by itself."""
+
 OnCancel = Callable[[bytes, int], None]
 """Called with a task's id and its running attempt, in a thread of the bell's; must not raise."""
 
@@ -23,7 +26,9 @@ class Announcer(Protocol):
     def announce(self, changes: Sequence[Task | Deleted]) -> None:
         """After a commit: keep the snapshots of ended tasks, ring every task's doorbell.
 
-        A CANCELLING task also rings at the worker that runs it. A deleted one's snapshot goes.
+        A CANCELLING task also rings at the worker that runs it, and a QUEUED one at the
+        gateways: one of them is to publish it. A deleted one's snapshot
+        goes.
         """
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
@@ -36,9 +41,9 @@ class Announcer(Protocol):
 class Feed(Protocol):
     """A gateway's ear, on one event loop.
 
-    Made with `on_ring`, and with `on_resync()`, which is called after rings may have been
-    missed (the connection was lost and is back, with all subscriptions): look into SQL for
-    everything that is watched.
+    Made with `on_ring`, with `on_backlog`, and with `on_resync()`, which is called after rings
+    may have been missed (the connection was lost and is back, with all subscriptions): look into
+    SQL for everything that is watched.
     """
 
     async def start(self) -> None:

@@ -85,6 +85,8 @@ class RedisAnnouncer:
         while not last:
             items, last = self._queue.take(_BATCH)
             commands = [command for item in items for command in self._commands(item)]
+            if any(isinstance(item, Task) and item.state is State.QUEUED for item in items):
+                commands.append(("PUBLISH", self._names.backlog_channel, b""))
             if commands and not self._send_until_done(commands):
                 return
 

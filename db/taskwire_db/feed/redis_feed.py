@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from taskwire_core.task import Task
-from taskwire_db.feed.ports import OnRing
+from taskwire_db.feed.ports import OnBacklog, OnRing
 from taskwire_db.feed.subscription import Subscription
 from taskwire_db.feed.wire import Names, decode_ring, decode_snapshot
 
@@ -40,11 +40,13 @@ class RedisFeed:
         *,
         on_ring: OnRing,
         on_resync: Callable[[], None],
+        on_backlog: OnBacklog = lambda: None,
         quiet: float = 5.0,
         patience: float = 2.0,
     ) -> None:
         self._names = Names(deployment_id)
         self._on_ring = on_ring
+        self._on_backlog = on_backlog
         self._subscription = Subscription(
             url,
             on_message=self._rang,
@@ -73,6 +75,8 @@ class RedisFeed:
             retry=Retry(NoBackoff(), 0),
         )
         self._reads = Redis.from_pool(pool)
+        # Nothing is connected yet, so that this waits for nothing.
+        await self._subscription.subscribe(self._names.backlog_channel)
         await self._subscription.start()
 
     async def close(self) -> None:
@@ -108,6 +112,9 @@ class RedisFeed:
         return cast(list[bytes | None], values)
 
     def _rang(self, channel: str, body: bytes) -> None:
+        if channel == self._names.backlog_channel:
+            self._on_backlog()
+            return
         ring = decode_ring(self._names.task_of(channel), body)
         if ring is not None:
             self._on_ring(ring)

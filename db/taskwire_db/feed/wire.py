@@ -2,6 +2,7 @@
 
 `tw:<deployment>:t:<task>`   channel: this task has moved, or has progress
 `tw:<deployment>:w:<worker>` channel: cancel this attempt
+`tw:<deployment>:backlog`    channel: tasks were queued that no gateway publishes by itself
 `tw:<deployment>:s1:<task>`  key: the snapshot of an ended task; `s1` is the format's version
 
 Ids are in hex. A snapshot never changes, because an ended task never does: no order of two
@@ -33,6 +34,8 @@ class Names:
         self._task = f"{prefix}:t:"
         self._worker = f"{prefix}:w:"
         self._snapshot = f"{prefix}:s1:"
+        self.backlog_channel = f"{prefix}:backlog"
+        """Where the gateways hear of tasks that one of them is to publish."""
 
     def task_channel(self, task_id: bytes) -> str:
         """Where a task's doorbell rings."""

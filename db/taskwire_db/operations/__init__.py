@@ -6,6 +6,12 @@ same transaction.
 """
 
 from taskwire_db.operations.cancel import CancelRequest, CancelResult, cancel
+from taskwire_db.operations.children import (
+    AttemptOver,
+    ChildSubmission,
+    KeyReused,
+    submit_children,
+)
 from taskwire_db.operations.claim import ClaimRequest, claim
 from taskwire_db.operations.delete import DeleteRequest, DeleteResult, delete
 from taskwire_db.operations.dispatch import (
@@ -58,15 +64,18 @@ from taskwire_db.operations.sweeps import (
 )
 
 __all__ = [
+    "AttemptOver",
     "Backlog",
     "CancelRequest",
     "CancelResult",
+    "ChildSubmission",
     "ClaimRequest",
     "DeleteRequest",
     "DeleteResult",
     "Expired",
     "GatewayRow",
     "Heartbeat",
+    "KeyReused",
     "Leadership",
     "Lease",
     "ProgressRow",
@@ -99,6 +108,7 @@ __all__ = [
     "save_progress",
     "settle",
     "submit",
+    "submit_children",
     "sweep_deadlines",
     "sweep_due",
     "sweep_lost",

@@ -45,9 +45,10 @@ class Backlog:
 
     async def sweep(self) -> int:
         """How many rows were dispatched."""
+        # Also when the broker is away: it sets this again when it is back.
+        self._dispatcher.spilled.clear()
         if not self._dispatcher.ready:
             return 0
-        self._dispatcher.spilled.clear()
         queues = await self._rows.queued_types()
         if not queues:
             return 0

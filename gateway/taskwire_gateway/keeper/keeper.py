@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 """A timer set by another process is seen this late at most: one small read per tick."""
 
+LEAST_PAUSE_S = 0.05
+"""Rows that are left to the backlog end a pause early, but no more often than this."""
+
 PAUSE_AFTER_ERROR_S = 1.0
 
 
@@ -84,7 +87,7 @@ class Keeper:
     async def _run(self) -> None:
         while True:
             try:
-                await asyncio.sleep(await self._tick())
+                await self._pause(await self._tick())
             except StoreUnavailable:
                 # The next tick must ask again who leads: this one's lease may have passed.
                 self.leads, self._renewal = False, 0.0
@@ -92,6 +95,16 @@ class Keeper:
             except Exception:
                 log.exception("a sweep failed and is tried again")
                 await asyncio.sleep(PAUSE_AFTER_ERROR_S)
+
+    async def _pause(self, seconds: float) -> None:
+        least = min(seconds, LEAST_PAUSE_S)
+        await asyncio.sleep(least)
+        if self.leads:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds - least):
+                    await self._spilled.wait()
+        else:
+            await asyncio.sleep(seconds - least)
 
     async def _tick(self) -> float:
         """Do what is due; how many seconds there is nothing to do."""

@@ -49,6 +49,7 @@ class TaskMessages:
             cancel_reason=task.cancel_reason,
             retry_of=to_text(task.retry_of) if task.retry_of is not None else "",
             labels=task.labels,
+            parent=to_text(task.parent) if task.parent is not None else "",
         )
         if not task.state.terminal:
             message.pending_reason = self.pending(task)

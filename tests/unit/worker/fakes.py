@@ -11,15 +11,26 @@ from datetime import timedelta
 
 from google.protobuf.message import Message
 
+import taskwire_contracts
+from taskwire_contracts.limits import Limits
+from taskwire_contracts.preparation import Preparation
+from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import RetryPolicy, TaskOptions
 from taskwire_core.recovery import Settlement
-from taskwire_core.task import Dispatch, Payload, ProgressRing, Task
+from taskwire_core.task import Dispatch, NewTask, Payload, ProgressRing, Task
+from taskwire_db.clock import HostClock
 from taskwire_worker.held import HeldTask
 
 SECOND_US = 1_000_000
+
+
+def preparation() -> Preparation:
+    """What checks submissions against the examples' contracts."""
+    contracts = taskwire_contracts.load([], examples=True)
+    return Preparation(contracts, HostClock(), Limits(payload_bytes=1000), Rules())
 
 
 def queued_task(
@@ -93,6 +104,8 @@ class FakeLedger:
     """The store in memory: `tasks` may be claimed, once; `away` makes it answer nothing."""
 
     def __init__(self) -> None:
+        self.children: list[NewTask] = []
+        self.submission_fails: Exception | None = None
         self.tasks: dict[bytes, Task] = {}
         self.settled: list[Settlement] = []
         self.stored: list[ProgressRing] = []
@@ -124,6 +137,17 @@ class FakeLedger:
                 self.settled.append(settlement)
                 self.settling.notify_all()
             answer.set_result(None)
+        return answer
+
+    def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
+        answer: Future[bytes] = Future()
+        if self.submission_fails is not None:
+            answer.set_exception(self.submission_fails)
+        else:
+            known = [c for c in self.children if c.request_id == child.request_id]
+            if not known:
+                self.children.append(child)
+            answer.set_result((known or [child])[0].id)
         return answer
 
     def unhandled(self, dispatches: Sequence[Dispatch]) -> None:

@@ -13,7 +13,7 @@ from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse, Sle
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest, MakeThumbnailResponse
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 
-WORK, DIE, HANG, NOISE, RAISE, OBEY, EXIT, LEAVE = range(8)
+WORK, DIE, HANG, NOISE, RAISE, OBEY, EXIT, LEAVE, SUBMIT = range(9)
 
 
 @task("taskwire.examples.v1.DemoTasks/Flaky", isolation="process")
@@ -42,6 +42,9 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
                 os._exit(7)
             time.sleep(10)
             os._exit(0)
+        case 8:
+            made = [context.submit(DivideRequest(dividend=n), key=str(n)) for n in range(3)]
+            context.progress(fraction=0.5, message=f"{context.parent} made {' '.join(made)}")
     return FlakyResponse(attempts=os.getpid())
 
 

@@ -61,6 +61,7 @@ def crew(lease: Lease, ledger: fakes.FakeLedger, tmp_path: Path) -> Iterator[Cre
                 EmbeddedExchange(), deployment_id=deployment, intake=intake
             ),
         ),
+        preparation=fakes.preparation(),
     )
     made.start()
     yield made

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
 
-from taskwire import ProgressReport
+from taskwire import ProgressReport, errors
 from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
-from taskwire_core.failure import FailureKind
+from taskwire.submission import SubmitTaskRequest
+from taskwire_core.failure import Code, FailureKind
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation import ChildSetup, IsolationPool
 from taskwire_worker.isolation import pool as pool_module
 from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Stop
+from taskwire_worker.run import Services
 from taskwire_worker.spawn import Child
 from tests.support.eventually import eventually
 from tests.unit.worker import fakes, isolated_handlers
@@ -34,6 +38,7 @@ from tests.unit.worker.isolated_handlers import (
     NOISE,
     OBEY,
     RAISE,
+    SUBMIT,
     WORK,
 )
 
@@ -54,13 +59,21 @@ def flaky(what: int, *, attempt_timeout: timedelta = timedelta(minutes=1)) -> He
     return fakes.held(fakes.queued_task(FLAKY, request, attempt_timeout=attempt_timeout))
 
 
-def ignore(_report: ProgressReport) -> None:
-    """Nobody watches."""
+def told(report: Callable[[ProgressReport], None]) -> Services:
+    """Progress is told to `report`; nothing can be submitted."""
+
+    def submit(request: SubmitTaskRequest) -> Future[str]:
+        raise AssertionError(f"nothing should be submitted here, and {request.type} was")
+
+    return Services(report, submit)
+
+
+IGNORED = told(lambda report: None)
 
 
 def start(pool: IsolationPool, held: HeldTask) -> tuple[threading.Thread, list[Outcome]]:
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, ignore)))
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, IGNORED)))
     thread.start()
     return thread, outcomes
 
@@ -72,7 +85,7 @@ def result(outcome: Outcome, message: Message) -> None:
 
 def pid_of_work(pool: IsolationPool) -> int:
     answer = FlakyResponse()
-    result(pool.run(flaky(WORK), ignore), answer)
+    result(pool.run(flaky(WORK), IGNORED), answer)
     return answer.attempts
 
 
@@ -93,7 +106,7 @@ def test_a_child_is_used_again(pool: IsolationPool) -> None:
 
 
 def test_a_child_that_dies_takes_only_its_own_attempt_along(pool: IsolationPool) -> None:
-    assert pool.run(flaky(DIE), ignore) == Died()
+    assert pool.run(flaky(DIE), IGNORED) == Died()
     assert pid_of_work(pool) > 0
 
 
@@ -101,7 +114,7 @@ def test_a_death_is_noticed_although_a_forked_process_holds_the_pipe(pool: Isola
     begun = time.monotonic()
     reports: list[ProgressReport] = []
 
-    assert pool.run(flaky(LEAVE), reports.append) == Died()
+    assert pool.run(flaky(LEAVE), told(reports.append)) == Died()
     assert time.monotonic() - begun < 8
     left = int(reports[0].message)
     assert eventually(lambda: not is_running(left), within=5)
@@ -114,7 +127,7 @@ def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: Isolati
         raise RuntimeError("nobody can be told")
 
     with pytest.raises(RuntimeError):
-        pool.run(flaky(OBEY), broken)
+        pool.run(flaky(OBEY), told(broken))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -122,7 +135,7 @@ def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: Isolati
 def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationPool) -> None:
     held = flaky(HANG, attempt_timeout=timedelta(seconds=0.4))
 
-    assert pool.run(held, ignore) == Killed()
+    assert pool.run(held, IGNORED) == Killed()
 
 
 def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace(pool: IsolationPool) -> None:
@@ -140,7 +153,7 @@ def test_a_handler_that_heeds_a_cancel_is_not_killed(pool: IsolationPool) -> Non
     held = flaky(OBEY)
     reports: list[ProgressReport] = []
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, reports.append)))
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, told(reports.append))))
     thread.start()
     eventually(lambda: reports, what="the handler has begun")
 
@@ -156,17 +169,17 @@ def test_progress_travels_through_the_pipe(pool: IsolationPool) -> None:
     reports: list[ProgressReport] = []
     held = flaky(OBEY, attempt_timeout=timedelta(seconds=0.5))
 
-    pool.run(held, reports.append)
+    pool.run(held, told(reports.append))
 
     assert reports == [ProgressReport(0.5, 0, 0, "waiting")]
 
 
 def test_what_a_handler_prints_does_not_disturb_its_result(pool: IsolationPool) -> None:
-    assert isinstance(pool.run(flaky(NOISE), ignore), Returned)
+    assert isinstance(pool.run(flaky(NOISE), IGNORED), Returned)
 
 
 def test_an_error_keeps_its_code_and_its_reason(pool: IsolationPool) -> None:
-    outcome = pool.run(flaky(RAISE), ignore)
+    outcome = pool.run(flaky(RAISE), IGNORED)
 
     assert isinstance(outcome, Failed)
     failure = outcome.failure
@@ -176,7 +189,7 @@ def test_an_error_keeps_its_code_and_its_reason(pool: IsolationPool) -> None:
 
 
 def test_sys_exit_is_an_exception_like_any_other(pool: IsolationPool) -> None:
-    outcome = pool.run(flaky(EXIT), ignore)
+    outcome = pool.run(flaky(EXIT), IGNORED)
 
     assert isinstance(outcome, Failed)
     assert outcome.failure.type == "SystemExit"
@@ -189,7 +202,7 @@ def test_a_huge_result_is_refused_in_the_child(
     request = MakeThumbnailRequest(max_width=kibibytes)
     task = fakes.queued_task("taskwire.examples.v1.ImageTasks/MakeThumbnail", request)
 
-    outcome = pool.run(fakes.held(task), ignore)
+    outcome = pool.run(fakes.held(task), IGNORED)
 
     assert isinstance(outcome, Returned) is fits
     if isinstance(outcome, Failed):
@@ -211,7 +224,7 @@ def test_a_stopped_child_is_killed_by_the_watchdog(pool: IsolationPool) -> None:
     held = flaky(WORK, attempt_timeout=timedelta(seconds=0.3))
     began = time.monotonic()
 
-    assert pool.run(held, ignore) == Killed()
+    assert pool.run(held, IGNORED) == Killed()
     assert time.monotonic() - began < 5
 
 
@@ -223,7 +236,7 @@ def test_a_module_that_cannot_be_loaded_fails_the_attempt_and_may_be_retried() -
         max_result_bytes=1,
     )
 
-    outcome = broken.run(flaky(WORK), ignore)
+    outcome = broken.run(flaky(WORK), IGNORED)
     broken.close()
 
     assert isinstance(outcome, Failed)
@@ -243,13 +256,63 @@ def test_a_host_without_room_for_a_child_costs_one_attempt_and_not_the_pool(
         raise OSError(errno.EMFILE, "too many open files")
 
     # The child that waits for work is used up first.
-    assert pool.run(flaky(DIE), ignore) == Died()
+    assert pool.run(flaky(DIE), IGNORED) == Died()
     with monkeypatch.context() as patched:
         patched.setattr(pool_module, "spawn", no_room)
-        outcome = pool.run(flaky(WORK), ignore)
+        outcome = pool.run(flaky(WORK), IGNORED)
     assert isinstance(outcome, Failed)
     assert outcome.failure.kind is FailureKind.WORKER_LOST
     assert pid_of_work(pool) > 0
+
+
+def test_a_handler_in_a_process_submits_through_its_worker(pool: IsolationPool) -> None:
+    reports: list[ProgressReport] = []
+    asked: list[SubmitTaskRequest] = []
+
+    def submit(request: SubmitTaskRequest) -> Future[str]:
+        asked.append(request)
+        answer: Future[str] = Future()
+        # Another thread answers, as the store's writer does.
+        threading.Timer(0, answer.set_result, [f"id{request.request_id}"]).start()
+        return answer
+
+    held = flaky(SUBMIT)
+    held.task = dataclasses.replace(held.task, parent=bytes(16))
+
+    assert isinstance(pool.run(held, Services(reports.append, submit)), Returned)
+    assert [request.request_id for request in asked] == ["0", "1", "2"]
+    assert asked[1].input.value == DivideRequest(dividend=1).SerializeToString()
+    assert reports[0].message == "00000000-0000-0000-0000-000000000000 made id0 id1 id2"
+
+
+def test_a_refused_submission_is_an_error_in_the_process(pool: IsolationPool) -> None:
+    def refuse(_request: SubmitTaskRequest) -> Future[str]:
+        answer: Future[str] = Future()
+        answer.set_exception(
+            errors.InvalidArgument("No.", reason="FIELD_VIOLATION", metadata={"input.x": "bad"})
+        )
+        return answer
+
+    outcome = pool.run(flaky(SUBMIT), Services(lambda report: None, refuse))
+
+    assert isinstance(outcome, Failed)
+    failure = outcome.failure
+    assert (failure.code, failure.reason, failure.message) == (
+        Code.INVALID_ARGUMENT,
+        "FIELD_VIOLATION",
+        "No.",
+    )
+    assert failure.metadata == {"input.x": "bad"}
+
+
+def test_a_process_that_dies_while_it_submits_is_dead(pool: IsolationPool) -> None:
+    def submit(_request: SubmitTaskRequest) -> Future[str]:
+        os.kill(pid, signal.SIGKILL)
+        return Future()
+
+    pid = pid_of_work(pool)
+
+    assert pool.run(flaky(SUBMIT), Services(lambda report: None, submit)) == Died()
 
 
 def patient(seconds: float) -> HeldTask:
@@ -259,8 +322,8 @@ def patient(seconds: float) -> HeldTask:
 def test_coroutines_in_a_process_of_their_own_share_its_event_loop(pool: IsolationPool) -> None:
     first, second = DivideResponse(), DivideResponse()
 
-    result(pool.run(patient(0), ignore), first)
-    result(pool.run(patient(0), ignore), second)
+    result(pool.run(patient(0), IGNORED), first)
+    result(pool.run(patient(0), IGNORED), second)
 
     assert first == second
 
@@ -274,6 +337,6 @@ def test_a_cancelled_coroutine_in_a_process_cleans_up(pool: IsolationPool) -> No
         if report.message == "waiting":
             held.tell_to_stop(Stop.CANCEL)
 
-    assert pool.run(held, stop_when_it_waits) == Killed()
+    assert pool.run(held, told(stop_when_it_waits)) == Killed()
     assert reports == ["waiting", "cleaned up"]
-    assert isinstance(pool.run(patient(0), ignore), Returned), "the child is used again"
+    assert isinstance(pool.run(patient(0), IGNORED), Returned), "the child is used again"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from concurrent.futures import Future
 
 import taskwire_contracts
-from taskwire import Isolation, ProgressReport
+from taskwire import Isolation
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire_core.failure import FailureKind
 from taskwire_core.lifecycle import State
@@ -16,6 +16,7 @@ from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.outcome import Outcome
 from taskwire_worker.progress import ProgressBoard
+from taskwire_worker.run import Services
 from taskwire_worker.runner import Runner
 from tests.unit.worker import fakes
 
@@ -23,7 +24,7 @@ DIVIDE = "taskwire.examples.v1.MathTasks/Divide"
 
 
 class NoDescriptors:
-    def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
+    def run(self, held: HeldTask, services: Services) -> Outcome:
         raise OSError(errno.EMFILE, "too many open files")
 
 
@@ -41,6 +42,7 @@ def test_an_attempt_that_cannot_be_run_here_ends_at_once() -> None:
         isolated=NoDescriptors(),
         loop=EventLoop(grace_s=1),
         progress=ProgressBoard(fakes.FakeDoorbell(), fakes.FakeLedger()),
+        submitter=lambda task: lambda request: Future(),
         settle=settled.append,
         done=ended.append,
         max_result_bytes=1000,

@@ -6,16 +6,20 @@ A second thread listens to the worker, so that a cancel arrives while the handle
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import queue
 import threading
 from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import taskwire_contracts
 from taskwire import ProgressReport, TaskContext
 from taskwire.context import StopSignal
+from taskwire.errors import HandlerError
+from taskwire.submission import SubmitTaskRequest
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.logs import log_to_stderr
 from taskwire_worker.handlers import Handler, load_handlers
@@ -25,13 +29,16 @@ from taskwire_worker.isolation.wire import (
     JobBegun,
     JobEnded,
     JobProgress,
+    JobSubmits,
     NotReady,
     Ready,
     StopJob,
+    Submitted,
 )
 from taskwire_worker.outcome import Outcome
 from taskwire_worker.run import call, call_async
 from taskwire_worker.spawn import adopt
+from taskwire_worker.submissions import uncancellable
 
 
 def run_child(descriptor: int, parent: int) -> None:
@@ -62,6 +69,8 @@ class _Child:
         self._sending = threading.Lock()
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._stops: dict[int, StopSignal] = {}
+        self._serials = itertools.count(1)
+        self._submitting: dict[int, Future[str]] = {}
         # One loop for the child's whole life, as in the worker: what a handler module keeps
         # there, such as a client, must serve the next job too.
         self._loop = asyncio.Runner()
@@ -81,6 +90,8 @@ class _Child:
                     self._jobs.put(message)
                 elif isinstance(message, StopJob) and (stop := self._stops.get(message.number)):
                     stop.set(message.reason)
+                elif isinstance(message, Submitted):
+                    self._submitted(self._submitting.pop(message.serial), message.outcome)
         finally:
             # The pipe is closed or broken: nobody will hear of what the handler does.
             os._exit(0)
@@ -89,14 +100,23 @@ class _Child:
         def report(progress: ProgressReport) -> None:
             self._send(JobProgress(job.number, progress))
 
+        def submit(request: SubmitTaskRequest) -> Future[str]:
+            answer: Future[str] = uncancellable()
+            serial = next(self._serials)
+            self._submitting[serial] = answer
+            self._send(JobSubmits(job.number, serial, request.SerializeToString()))
+            return answer
+
         context = TaskContext(
             id=job.task_id,
             type=job.type,
             attempt=job.attempt,
+            parent=job.parent,
             deadline=job.deadline,
             ends_at=job.ends_at,
             stop=self._stops[job.number],
             report=report,
+            submit=submit,
         )
         self._send(JobBegun(job.number))
         outcome = self._outcome(job, context)
@@ -126,6 +146,12 @@ class _Child:
         finally:
             stop.when_set(None)
 
-    def _send(self, message: JobBegun | JobProgress | JobEnded) -> None:
+    def _submitted(self, answer: Future[str], outcome: str | HandlerError) -> None:
+        if isinstance(outcome, HandlerError):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+    def _send(self, message: JobBegun | JobProgress | JobSubmits | JobEnded) -> None:
         with self._sending:
             self._pipe.send(message)

@@ -11,15 +11,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 
-from taskwire import ProgressReport
 from taskwire_core.failure import worker_lost
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation.run import IsolatedRun
 from taskwire_worker.isolation.wire import ChildSetup, NotReady
 from taskwire_worker.outcome import Died, Failed, Outcome
+from taskwire_worker.run import Services
 from taskwire_worker.spawn import Child, spawn
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class IsolationPool:
         for _ in range(warm):
             self._order().add_done_callback(self._put_back_started)
 
-    def run(self, held: HeldTask, report: Callable[[ProgressReport], None]) -> Outcome:
+    def run(self, held: HeldTask, services: Services) -> Outcome:
         """Runs the attempt in a child of its own and waits for it."""
         for _ in range(_MAX_CHILDREN_PER_ATTEMPT):
             try:
@@ -60,7 +59,7 @@ class IsolationPool:
             except ChildDidNotStart as error:
                 _LOG.error("isolation child did not start", extra={"problem": str(error)})
                 break
-            run = self._run_in(child, held, report)
+            run = self._run_in(child, held, services)
             try:
                 outcome = run.wait()
             finally:
@@ -70,14 +69,12 @@ class IsolationPool:
                 return outcome
         return Failed(worker_lost())
 
-    def _run_in(
-        self, child: Child, held: HeldTask, report: Callable[[ProgressReport], None]
-    ) -> IsolatedRun:
+    def _run_in(self, child: Child, held: HeldTask, services: Services) -> IsolatedRun:
         run = IsolatedRun(
             child,
             held,
             number=next(self._numbers),
-            report=report,
+            services=services,
             cancel_grace_s=self._cancel_grace_s,
             max_result_bytes=self._max_result_bytes,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskwire import ProgressReport
+from taskwire.errors import HandlerError
 from taskwire_worker.outcome import Outcome
 
 
@@ -43,6 +44,7 @@ class Job:
     type: str
     task_id: str
     attempt: int
+    parent: str
     input: bytes
     deadline: datetime | None
     ends_at: float | None
@@ -70,6 +72,24 @@ class JobProgress:
 
     number: int
     report: ProgressReport
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmits:
+    """The job of that number submits a task: a SubmitTaskRequest's bytes. `serial` is unique
+    within the child's life."""
+
+    number: int
+    serial: int
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of the submission of that serial: the task's id, or what the handler sees."""
+
+    serial: int
+    outcome: str | HandlerError
 
 
 @dataclass(frozen=True, slots=True)
