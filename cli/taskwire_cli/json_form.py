@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
+from google.rpc import status_pb2
 
 from taskwire.client import Schema
 from taskwire.v1 import task_pb2
@@ -29,10 +30,22 @@ def task_json(task: task_pb2.Task, schema: Schema) -> Json:
             shown.ClearField(field)
             shown.payload_unavailable = True
     for error in _errors(shown):
-        details = [each for each in error.status.details if _readable(each, schema)]
-        del error.status.details[:]
-        error.status.details.extend(details)
+        _keep_readable(error.status, schema)
     return message_json(shown, schema)
+
+
+def status_json(status: status_pb2.Status, schema: Schema) -> Json:
+    """An error status with those of its details that reflection shows."""
+    shown = status_pb2.Status()
+    shown.CopyFrom(status)
+    _keep_readable(shown, schema)
+    return message_json(shown, schema)
+
+
+def _keep_readable(status: status_pb2.Status, schema: Schema) -> None:
+    details = [each for each in status.details if _readable(each, schema)]
+    del status.details[:]
+    status.details.extend(details)
 
 
 def message_json(message: Message, schema: Schema) -> Json:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "contracts": "contracts",
     "client-config": "client_config",
     "submit": "submit",
+    "submit-many": "submit_many",
     "watch": "watch",
     "get": "get",
     "cancel": "cancel",

@@ -21,12 +21,14 @@ class Kind(StrEnum):
     UNARY = "unary"
     WATCH = "watch"
     DURABLE = "durable"
+    SUBMISSIONS = "submissions"
+    """A stream of them: as much CPU as many UNARY calls, for long."""
 
 
 REQUEST_BYTES = 256 * 1024 * 1024
 """Of requests in progress together, as they came: parsed they are several times as large."""
 
-LIMITS = {Kind.UNARY: 2_000, Kind.WATCH: 10_000, Kind.DURABLE: 10_000}
+LIMITS = {Kind.UNARY: 2_000, Kind.WATCH: 10_000, Kind.DURABLE: 10_000, Kind.SUBMISSIONS: 1_000}
 
 
 class Admission:
@@ -64,14 +66,26 @@ class Admission:
             raise draining()
         if self._open[kind] >= self._limits[kind]:
             raise _refusal(kind, self._limits[kind])
-        if self._bytes and self._bytes + size > self._most_bytes:
-            raise _overloaded(self._most_bytes)
+        self.hold(size)
         self._open[kind] += 1
-        self._bytes += size
 
     def leave(self, kind: Kind, size: int) -> None:
         """Count one call less, that had `size` bytes."""
         self._open[kind] -= 1
+        self.release(size)
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes of a request more.
+
+        Raises:
+            RequestError: there are too many.
+        """
+        if self._bytes and self._bytes + size > self._most_bytes:
+            raise _overloaded(self._most_bytes)
+        self._bytes += size
+
+    def release(self, size: int) -> None:
+        """Count `size` bytes less."""
         self._bytes -= size
 
 
@@ -95,6 +109,19 @@ class Gate:
             yield
         finally:
             self._admission.leave(self._kind, size)
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Counts `size` bytes of one message of a stream that was admitted.
+
+        Raises:
+            RequestError: there are too many.
+        """
+        self._admission.hold(size)
+        try:
+            yield
+        finally:
+            self._admission.release(size)
 
 
 def draining() -> RequestError:

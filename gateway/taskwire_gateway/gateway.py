@@ -42,8 +42,9 @@ from taskwire_gateway.ports import (
 from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.reflection import Reflection
+from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_messages import TaskMessages
-from taskwire_gateway.rpc.task_service import SERVICE, TaskService
+from taskwire_gateway.rpc.task_service import SERVICE, TaskService, at_task_service
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
@@ -206,6 +207,7 @@ class Gateway:
         await asyncio.sleep(self._tuning.pre_drain.total_seconds() * random.uniform(0.5, 1))  # noqa: S311
         self._admission.drain()
         self._hub.drain()
+        self._submit_streams.drain()
         await self._server.stop(grace.total_seconds())
         await self.close()
 
@@ -259,6 +261,9 @@ class Gateway:
             messages=messages,
             rules=rules,
         )
+        self._submit_streams = SubmitStreams(
+            submitting=submitting, messages=messages, rules=rules, limits=limits
+        )
         service = TaskService(
             contracts=around.contracts,
             submitting=submitting,
@@ -270,7 +275,6 @@ class Gateway:
             rules=rules,
             clock=around.clock,
             page_tokens=around.page_tokens,
-            ended_tasks=ended_tasks,
         )
         durable = DurableCalls(
             submitting=submitting,
@@ -285,7 +289,13 @@ class Gateway:
         services = [SERVICE, *around.contracts.services]
         reflection = Reflection(around.contracts.pool, services)
         return Handlers(
-            {**handlers, **service.handlers(self._admission), **reflection.handlers()},
+            {
+                **handlers,
+                **service.handlers(self._admission),
+                **at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY))),
+                **at_task_service(self._submit_streams.methods(self._admission)),
+                **reflection.handlers(),
+            },
             around.contracts,
         )
 

@@ -16,15 +16,16 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from taskwire.client.broken import backoff_s
 from taskwire.client.ended_tasks import EndedTasks
 from taskwire.client.errors import CallFailed, Unreachable, call_failed
+from taskwire.client.many_tasks import ManyTasks
 from taskwire.client.watching import (
     SILENT_INTERVALS,
     TERMINAL_STATES,
     Event,
     Stream,
     Watch,
-    backoff_s,
 )
 from taskwire.submission import submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
@@ -39,7 +40,7 @@ def ended(task: task_pb2.Task) -> bool:
     return task.state in TERMINAL_STATES
 
 
-class Client(EndedTasks):
+class Client(EndedTasks, ManyTasks):
     """A connection to the gateway at `target` ("host:port"); close it, or use `with`.
 
     Without `credentials` the connection is not encrypted. `timeout_s` is the deadline of each

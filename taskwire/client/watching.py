@@ -8,7 +8,6 @@ neither collects nor cancels an abandoned call by itself.
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -16,7 +15,8 @@ from typing import Protocol
 
 import grpc
 
-from taskwire.client.errors import TASKWIRE_DOMAIN, CallFailed, call_failed
+from taskwire.client.broken import Broken, backoff_s, broken_by
+from taskwire.client.errors import CallFailed
 from taskwire.v1 import task_pb2, task_service_pb2
 
 Event = task_service_pb2.WatchTaskResponse
@@ -36,9 +36,6 @@ Open = Callable[[int], Stream]
 SILENT_INTERVALS = 2.5
 """A stream is given up after this many heartbeat intervals without a message."""
 
-_FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 10.0
-
 TERMINAL_STATES = frozenset(
     {
         task_pb2.TASK_STATE_SUCCEEDED,
@@ -51,19 +48,6 @@ TERMINAL_STATES = frozenset(
 _FINAL_REASONS = (
     task_service_pb2.Closed.REASON_TERMINAL,
     task_service_pb2.Closed.REASON_DELETED,
-)
-
-# What proxies and connections answer on their own; without a word from taskwire it means "the
-# stream broke", not "no".
-_BROKEN = frozenset(
-    {
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    }
 )
 
 
@@ -101,7 +85,7 @@ class Watch:
                 return
             self._recover(problem)
 
-    def _one_stream(self) -> Generator[Event, None, _Broken | None]:
+    def _one_stream(self) -> Generator[Event, None, Broken | None]:
         """One stream's events; returns None at the watch's end, else what broke the stream."""
         stream = self._open(self._version)
         guard = SilenceGuard(stream.cancel, self._silence_s)
@@ -110,16 +94,16 @@ class Watch:
                 guard.hold()
                 kind = event.WhichOneof("kind")
                 if kind == "closed" and event.closed.reason not in _FINAL_REASONS:
-                    return _Broken("the server is about to end the stream")
+                    return Broken("the server is about to end the stream")
                 if kind is not None:
                     self._note(event)
                     yield event
                 if kind == "closed":
                     return None
                 guard.heard()
-            return _Broken("the stream ended too early")
+            return Broken("the stream ended too early")
         except grpc.RpcError as error:
-            return _Broken("the stream was silent") if guard.expired else _problem(error)
+            return Broken("the stream was silent") if guard.expired else broken_by(error)
         finally:
             guard.stop()
             stream.cancel()
@@ -131,7 +115,7 @@ class Watch:
             self._seen_here = True
             self._task_ended = event.task.state in TERMINAL_STATES
 
-    def _recover(self, problem: _Broken) -> None:
+    def _recover(self, problem: Broken) -> None:
         if problem.cause is not None and not problem.passing:
             self._begin_again_or_raise(problem.cause)
         self._on_interruption(problem.text)
@@ -144,44 +128,6 @@ class Watch:
             raise cause
         self._version = 0
         self._seen_here = False
-
-
-class _Broken:
-    """Why a stream is over before the watch is."""
-
-    def __init__(self, text: str, cause: CallFailed | None = None) -> None:
-        self.text = text
-        self.cause = cause
-
-    @property
-    def passing(self) -> bool:
-        """Whether the same call may succeed later."""
-        if self.cause is None:
-            return True
-        if self.cause.code is grpc.StatusCode.UNAVAILABLE or self.cause.retry_after is not None:
-            return True
-        return self.cause.domain != TASKWIRE_DOMAIN and self.cause.code in _BROKEN
-
-    @property
-    def retry_after_s(self) -> float:
-        asked = self.cause.retry_after if self.cause else None
-        return asked.total_seconds() if asked else 0.0
-
-
-def _problem(error: grpc.RpcError) -> _Broken:
-    cause = call_failed(error)
-    return _Broken(cause.message, cause)
-
-
-def backoff_s(failures: int, at_least_s: float = 0.0) -> float:
-    """The pause before the next try: doubled each time, half of it random.
-
-    `at_least_s` is what the server asked for. The jitter only adds to that, so that clients
-    which were told the same do not come back together.
-    """
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 16))
-    pause = random.uniform(longest / 2, longest)  # noqa: S311  # spreads load, guards no secret
-    return at_least_s + pause
 
 
 class SilenceGuard:

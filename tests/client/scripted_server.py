@@ -26,13 +26,21 @@ _REQUESTS = {
     "GetTask": task_service_pb2.GetTaskRequest,
     "WaitTask": task_service_pb2.WaitTaskRequest,
     "WatchTask": task_service_pb2.WatchTaskRequest,
+    "StreamSubmitTasks": task_service_pb2.StreamSubmitTasksRequest,
+}
+
+
+_SHAPES: dict[str, Callable[..., Any]] = {
+    "WatchTask": grpc.unary_stream_rpc_method_handler,
+    "StreamSubmitTasks": grpc.stream_stream_rpc_method_handler,
 }
 
 
 class ScriptedServer:
     """Answers the n-th call of a method with its n-th script, and keeps what was asked.
 
-    A script gets the request and the context; that of WatchTask is a generator.
+    A script gets the request and the context; that of WatchTask is a generator, and so is that of
+    StreamSubmitTasks, which gets an iterator of requests.
     """
 
     def __init__(self) -> None:
@@ -61,9 +69,7 @@ class ScriptedServer:
 
     def _handler(self, name: str, request: type[Message]) -> Any:  # grpc's generic handler
         streams = name == "WatchTask"
-        make = (
-            grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
-        )
+        make = _SHAPES.get(name, grpc.unary_unary_rpc_method_handler)
 
         def answer(message: Any, context: Context) -> Any:  # whatever the script returns
             self.requests[name].append(message)

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from taskwire.client import CallFailed, Client
-from taskwire.client.watching import backoff_s
+from taskwire.client.broken import backoff_s
 from tests.client.scripted_server import (
     Event,
     ScriptedServer,

@@ -15,6 +15,7 @@ from taskwire_contracts import load
 from taskwire_core.lifecycle import TRANSITIONS, Event, State, Transition
 from taskwire_gateway.rpc.durable_metadata import _PARSERS, LABEL
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
+from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_service import TaskService
 from tests.docs.facts import as_table, reason_rows, settings_rows
 from tests.docs.pages import PAGES, README, ROOT, code_spans, page, prose, table
@@ -81,7 +82,7 @@ def test_every_metadata_key_is_listed() -> None:
 
 def test_the_methods_that_are_not_served_are_named() -> None:
     methods = task_service_pb2.DESCRIPTOR.services_by_name["TaskService"].methods_by_name
-    services = (TaskService, EndedTasks)
+    services = (TaskService, EndedTasks, SubmitStreams)
     missing = {
         name for name in methods if not any(hasattr(each, _snake(name)) for each in services)
     }

@@ -1,4 +1,4 @@
-"""What surrounds every call: one shape for unary calls and streams alike.
+"""What surrounds every call: one shape for unary calls and streams of both kinds alike.
 
 From the outside in: the call's id in the trailers, errors turned into statuses, admission,
 then the parsing of the request. A handler raises the errors of `taskwire_core.errors` and
@@ -76,13 +76,14 @@ class Call:
         if error is None:
             self.context.set_trailing_metadata(tuple(self.trailers))
         elif isinstance(error, Exception):
-            await self._abort(self._status(error))
+            await self._abort(self.status_of(error))
 
     def time_left_s(self) -> float | None:
         """Seconds until the caller's deadline, None when it set none."""
         return self.context.time_remaining()
 
-    def _status(self, error: Exception) -> status_pb2.Status:
+    def status_of(self, error: Exception) -> status_pb2.Status:
+        """What answers `error`; what nobody foresaw is logged and leaves without its text."""
         if isinstance(error, StatusError):
             return error.status
         if isinstance(error, RequestError):
@@ -144,20 +145,52 @@ def stream(
     """A method that answers one request with a stream of messages, which `serve` sends."""
 
     async def answer(data: bytes, context: Context) -> None:
-        async def send(message: Message) -> None:
-            data = message.SerializeToString()
-            try:
-                await context.write(data)
-            except grpc.aio.BaseError:
-                # The caller has gone in the middle of it; grpc says so a moment later.
-                raise asyncio.CancelledError from None
-
         async with Call(context) as call:
             with gate.admit(data):
                 refuse_metadata(metadata_of(context))
-                await serve(parse(data, request_class), call, send)
+                await serve(parse(data, request_class), call, sender(context))
 
     return grpc.unary_stream_rpc_method_handler(answer)
+
+
+Receive = Callable[[], Awaitable[Request | None]]
+"""The caller's next message, None when it has sent all of them. Raises MALFORMED_REQUEST."""
+
+
+def duplex(
+    request_class: type[Request],
+    gate: Gate,
+    serve: Callable[[Receive[Request], Call, Send], Awaitable[None]],
+) -> Handler:
+    """A method where both sides stream: `serve` receives and sends as it likes.
+
+    What it does not receive waits with the caller, whom grpc's flow control holds up.
+    """
+
+    async def answer(_requests: object, context: Context) -> None:
+        async def receive() -> Request | None:
+            data = await context.read()
+            return parse(data, request_class) if isinstance(data, bytes) else None
+
+        async with Call(context) as call:
+            with gate.admit(b""):
+                refuse_metadata(metadata_of(context))
+                await serve(receive, call, sender(context))
+
+    return grpc.stream_stream_rpc_method_handler(answer)
+
+
+def sender(context: Context) -> Send:
+    """Sends the messages of one stream, one at a time."""
+
+    async def send(message: Message) -> None:
+        try:
+            await context.write(message.SerializeToString())
+        except grpc.aio.BaseError:
+            # The caller has gone in the middle of it; grpc says so a moment later.
+            raise asyncio.CancelledError from None
+
+    return send
 
 
 def metadata_of(context: Context) -> Sequence[tuple[str, str | bytes]]:

@@ -8,7 +8,7 @@ from typing import Literal
 from google.protobuf import timestamp_pb2
 from google.rpc import status_pb2
 
-from taskwire.v1 import options_pb2, task_pb2
+from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 from taskwire_contracts import Contracts
 from taskwire_contracts.conversion import options_message
 from taskwire_core.failure import Failure
@@ -18,6 +18,7 @@ from taskwire_core.options import TaskOptions
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
 from taskwire_gateway.pending import pending_reason
 from taskwire_gateway.rpc.statuses import failure_status
+from taskwire_gateway.use_cases.recording import Accepted
 from taskwire_gateway.workers_alive import LiveWorkers
 
 _TYPE_URL = "type.googleapis.com/"
@@ -61,6 +62,15 @@ class TaskMessages:
         if view == View.FULL:
             self._set_history(message, task)
         return message
+
+    def submitted(self, answer: Accepted) -> task_service_pb2.SubmitTaskResponse:
+        """What became of a submission."""
+        return task_service_pb2.SubmitTaskResponse(
+            task=self.task(answer.task),
+            disposition=task_service_pb2.SubmitTaskResponse.Disposition.ValueType(
+                answer.disposition
+            ),
+        )
 
     def pending(self, task: Task) -> task_pb2.PendingReason.ValueType:
         """Why `task` has not started, as far as this gateway knows at once."""

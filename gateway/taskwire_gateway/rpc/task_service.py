@@ -13,12 +13,10 @@ from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Handler, Send, stream, unary
-from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
-from taskwire_gateway.use_cases.recording import Accepted
 from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import (
@@ -37,8 +35,13 @@ _TYPES_SCOPE = "ListTaskTypes"
 Handlers = dict[str, Handler]
 
 
+def at_task_service(methods: Handlers) -> Handlers:
+    """Method handlers by path, of those by name."""
+    return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
+
+
 class TaskService:
-    """The methods; `handlers` is what the server serves."""
+    """Most of its methods; `handlers` is what the server serves."""
 
     def __init__(
         self,
@@ -53,7 +56,6 @@ class TaskService:
         rules: Rules,
         clock: Clock,
         page_tokens: PageTokens,
-        ended_tasks: EndedTasks,
     ) -> None:
         self._contracts = contracts
         self._submitting = submitting
@@ -65,7 +67,6 @@ class TaskService:
         self._rules = rules
         self._clock = clock
         self._page_tokens = page_tokens
-        self._ended_tasks = ended_tasks
 
     def handlers(self, admission: Admission) -> Handlers:
         """The method handlers by path."""
@@ -78,13 +79,12 @@ class TaskService:
             "WatchTask": stream(pb.WatchTaskRequest, long, self.watch_task),
             "CancelTask": unary(pb.CancelTaskRequest, short, self.cancel_task),
             "ListTaskTypes": unary(pb.ListTaskTypesRequest, short, self.list_task_types),
-            **self._ended_tasks.methods(short),
         }
-        return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
+        return at_task_service(methods)
 
     async def submit_task(self, request: pb.SubmitTaskRequest, call: Call) -> pb.SubmitTaskResponse:
         """Commit one task."""
-        return self._accepted(await self._submitting.submit(request, owner=call.owner))
+        return self._messages.submitted(await self._submitting.submit(request, owner=call.owner))
 
     async def batch_submit_tasks(
         self, request: pb.BatchSubmitTasksRequest, call: Call
@@ -93,14 +93,14 @@ class TaskService:
         response = pb.BatchSubmitTasksResponse()
         if not request.allow_partial_success:
             for answer in await self._submitting.submit_all(request.requests, owner=call.owner):
-                response.results.add().ok.CopyFrom(self._accepted(answer))
+                response.results.add().ok.CopyFrom(self._messages.submitted(answer))
             return response
         for found in await self._submitting.submit_some(request.requests, owner=call.owner):
             result = response.results.add()
             if isinstance(found, RequestError):
                 result.error.CopyFrom(status_of(found))
             else:
-                result.ok.CopyFrom(self._accepted(found))
+                result.ok.CopyFrom(self._messages.submitted(found))
         return response
 
     async def get_task(self, request: pb.GetTaskRequest, call: Call) -> pb.GetTaskResponse:
@@ -175,12 +175,6 @@ class TaskService:
                 names[size - 1], user=call.owner, scope=_TYPES_SCOPE
             )
         return response
-
-    def _accepted(self, answer: Accepted) -> pb.SubmitTaskResponse:
-        return pb.SubmitTaskResponse(
-            task=self._messages.task(answer.task),
-            disposition=pb.SubmitTaskResponse.Disposition.ValueType(answer.disposition),
-        )
 
     def _event(self, event: Event, view: View) -> pb.WatchTaskResponse:
         if isinstance(event, Task):
