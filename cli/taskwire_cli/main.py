@@ -29,7 +29,10 @@ _COMMANDS = {
     "cancel": "cancel",
     "retry": "retry",
     "delete": "delete",
+    "run": "run",
     "types": "types",
+    "queues": "queues",
+    "queue": "queue",
 }
 """Every command and the module in `commands/` that holds it."""
 

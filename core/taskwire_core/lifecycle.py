@@ -37,6 +37,7 @@ class Event(StrEnum):
 
     SUBMIT = "submit"
     DUE = "due"
+    RUN_NOW = "run_now"
     CLAIM = "claim"
     SUCCESS = "success"
     RETRYABLE_ERROR = "retryable_error"
@@ -72,6 +73,7 @@ TRANSITIONS: frozenset[Transition] = frozenset(
     [
         *_rows([None], Event.SUBMIT, [State.QUEUED, State.SCHEDULED]),
         *_rows([State.SCHEDULED, State.RETRYING], Event.DUE, [State.QUEUED]),
+        *_rows([State.SCHEDULED, State.RETRYING], Event.RUN_NOW, [State.QUEUED]),
         *_rows([State.QUEUED], Event.CLAIM, [State.RUNNING]),
         *_rows(HELD, Event.SUCCESS, [State.SUCCEEDED]),
         *_rows([State.RUNNING], Event.RETRYABLE_ERROR, [State.RETRYING]),

@@ -25,6 +25,7 @@ from taskwire_core.options import TaskOptions
 from taskwire_core.page_tokens import KEY_BYTES
 from taskwire_core.task import Deleted, Task
 from taskwire_db import codec
+from taskwire_db.activity import Activity
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
 from taskwire_db.group import RowInsert, insert_for
@@ -220,6 +221,7 @@ class Transaction:
         """This transaction's place in the change log, once it has one (`operations/changes.py`)."""
         self.new_options: set[int] = set()
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
+        self._activity = Activity()
 
     def moved(self, task: Task, source: State | None) -> None:
         """Record that `task` came into its state from `source`: for doorbells and counters.
@@ -230,6 +232,7 @@ class Transaction:
             self.changed.append(task)
             self._counts[task.type, task.queue, task.owner, source] -= 1
         self._counts[task.type, task.queue, task.owner, task.state] += 1
+        self._activity.note(task.queue, source, task.state)
 
     def erased(self, task_id: bytes, *, type: str, queue: str, owner: str, state: State) -> None:
         """Record that a task is deleted: for doorbells and counters."""
@@ -253,6 +256,7 @@ class Transaction:
         # In one order, so that two transactions never wait for one another.
         rows = [(*key, shard, count) for key, count in sorted(self._counts.items()) if count]
         _add_counts.run(self.connection, rows)
+        self._activity.write(self.connection, now_us=self.now_us, shard=shard)
 
 
 def _add(insert: Any) -> Any:  # a dialect's Insert

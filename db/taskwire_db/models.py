@@ -119,6 +119,8 @@ INDEX_CONDITIONS: dict[str, tuple[list[sa.ColumnElement[object]], sa.ColumnEleme
         [tasks.c.queue, tasks.c.dispatched_at],
         sa.and_(_queued, tasks.c.dispatched_at.is_not(None)),
     ),
+    # Since when the oldest due task of a queue has been due.
+    "ix_tasks_oldest": ([tasks.c.queue, tasks.c.not_before], _queued),
     "ix_tasks_due": (
         [tasks.c.not_before],
         is_state(tasks.c.state, State.SCHEDULED, State.RETRYING),

@@ -61,6 +61,11 @@ class Reader:
         self._database = Database(url, clock=clock, writable=False)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taskwire-reader")
 
+    @property
+    def database(self) -> Database:
+        """What it reads; for functions that `call` runs and that are no methods of a reader."""
+        return self._database
+
     async def call(
         self,
         method: Callable[Concatenate[Reader, P], R],

@@ -142,7 +142,7 @@ def _alembic(database: Database) -> Iterator[Config]:
 def create_all(database: Database) -> None:
     """Every table straight from the models; for tests that compare them with the migrations."""
     with database.connect() as connection:
-        from taskwire_db.models import metadata
+        from taskwire_db.operator_models import metadata
 
         metadata.create_all(connection)
         connection.commit()

@@ -31,6 +31,7 @@ from taskwire_db.feed.embedded import (
 )
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
+from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.gateway import Gateway, Surroundings
 from taskwire_gateway.main import serve_until_stopped, tuning_of, uvloop_runner
 from taskwire_gateway.store import GatewayStore
@@ -202,6 +203,7 @@ def surroundings(
     return Surroundings(
         contracts=contracts,
         store=GatewayStore(foundation.database, foundation.writer, foundation.reader, ttl_us=None),
+        queues=GatewayQueueStore(foundation.writer, foundation.reader),
         depths=_Depths(foundation, held),
         clock=foundation.database.clock,
         make_feed=feed,

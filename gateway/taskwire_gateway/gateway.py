@@ -21,7 +21,7 @@ from taskwire_core.task import AnyRing, Dispatch
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.keeper.backlog import Backlog
-from taskwire_gateway.keeper.keeper import Keeper
+from taskwire_gateway.keeper.keeper import Chore, Keeper
 from taskwire_gateway.keeper.ports import (
     BacklogRows,
     Leadership,
@@ -36,21 +36,27 @@ from taskwire_gateway.ports import (
     Broker,
     Clock,
     DispatchMarks,
+    RunNow,
     TaskReader,
     TaskWriter,
 )
+from taskwire_gateway.queue_ports import PausedQueues, QueueStore
+from taskwire_gateway.rpc import queue_service, task_service
 from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
+from taskwire_gateway.rpc.queue_service import QueueService
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_messages import TaskMessages
-from taskwire_gateway.rpc.task_service import SERVICE, TaskService, at_task_service
+from taskwire_gateway.rpc.task_service import TaskService, at_task_service
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
+from taskwire_gateway.use_cases.queues import Queues
 from taskwire_gateway.use_cases.reading import GroupReader
 from taskwire_gateway.use_cases.recording import Recording
 from taskwire_gateway.use_cases.retrying import Retrying, TaskRetrier
+from taskwire_gateway.use_cases.running_now import RunningNow
 from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.watching import Tombstones, Watching
@@ -59,6 +65,10 @@ from taskwire_gateway.workers_alive import LiveWorkers
 log = logging.getLogger(__name__)
 
 FLUSH_S = 5.0
+FORGET_ACTIVITY_S = 60.0
+
+SERVICES = (task_service.SERVICE, queue_service.SERVICE)
+"""taskwire's own services, beside those of the contracts."""
 
 
 class EndedTaskPorts(TaskDeleter, TaskRetrier, Tombstones, RetentionRows, Protocol):
@@ -66,7 +76,15 @@ class EndedTaskPorts(TaskDeleter, TaskRetrier, Tombstones, RetentionRows, Protoc
 
 
 class Store(
-    TaskWriter, TaskReader, DispatchMarks, BacklogRows, StrandedRows, Sweeps, Leadership, Protocol
+    TaskWriter,
+    RunNow,
+    TaskReader,
+    DispatchMarks,
+    BacklogRows,
+    StrandedRows,
+    Sweeps,
+    Leadership,
+    Protocol,
 ):
     """All ports of the store, for those who put a gateway together; consumers see one each."""
 
@@ -122,6 +140,7 @@ class Surroundings:
 
     contracts: Contracts
     store: Store
+    queues: QueueStore
     depths: QueueDepths
     clock: Clock
     make_feed: MakeFeed
@@ -148,10 +167,11 @@ class Gateway:
     def __init__(self, around: Surroundings, tuning: Tuning) -> None:
         self._store = around.store
         self._tuning = tuning
-        self._contracts = around.contracts
+        self._services = [*SERVICES, *around.contracts.services]
         self._workers = LiveWorkers(around.store)
         self._hub = WatchHub(around.store)
-        self._dispatcher = Dispatcher(around.store, self._workers)
+        self._paused = PausedQueues(around.queues)
+        self._dispatcher = Dispatcher(around.store, self._workers, self._paused)
         self._feed = around.make_feed(
             self._hub.ring, self._hub.resync, self._dispatcher.spilled.set
         )
@@ -168,9 +188,10 @@ class Gateway:
         self._keeper = Keeper(
             leadership=around.store,
             sweeps=around.store,
-            backlog=Backlog(around.store, self._dispatcher, self._workers),
+            backlog=Backlog(around.store, self._dispatcher, self._workers, self._paused),
             stranded=StrandedSweep(around.store, around.depths, around.clock),
             spilled=self._dispatcher.spilled,
+            further=[Chore(around.queues.forget_activity, FORGET_ACTIVITY_S)],
             clock=around.clock,
             lease_s=tuning.lease.total_seconds(),
         )
@@ -196,10 +217,11 @@ class Gateway:
         self._dispatcher.start(self._broker)
         await self._broker.start()
         await self._workers.now()
+        await self._paused.now()
         self._keeper.start()
         self._retention.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
-        return await self._server.start(address, ["", SERVICE, *self._contracts.services])
+        return await self._server.start(address, ["", *self._services])
 
     async def drain(self, grace: timedelta) -> None:
         """End in order: no new calls, watchers told, calls finished, confirms flushed."""
@@ -237,7 +259,10 @@ class Gateway:
         cancelling = Cancelling(around.store)
         watching = Watching(self._hub, tasks, around.store.ended)
         messages = TaskMessages(
-            around.contracts, self._workers, stack_traces=self._tuning.stack_traces
+            around.contracts,
+            self._workers,
+            self._paused,
+            stack_traces=self._tuning.stack_traces,
         )
         preparation = Preparation(around.contracts, around.clock, limits, rules)
         recording = Recording(self._dispatcher)
@@ -268,6 +293,7 @@ class Gateway:
             contracts=around.contracts,
             submitting=submitting,
             cancelling=cancelling,
+            running_now=RunningNow(around.store, self._dispatcher.spilled.set),
             watching=watching,
             tasks=tasks,
             messages=messages,
@@ -286,14 +312,24 @@ class Gateway:
             gate=self._admission.gate(Kind.DURABLE),
         )
         handlers = {found.path: durable.handler(found) for found in around.contracts.types.values()}
-        services = [SERVICE, *around.contracts.services]
-        reflection = Reflection(around.contracts.pool, services)
+        queues = QueueService(
+            Queues(
+                around.queues,
+                self._paused,
+                declared={found.options.queue for found in around.contracts.types.values()},
+                wake=self._dispatcher.spilled.set,
+            ),
+            rules,
+            around.page_tokens,
+        )
+        reflection = Reflection(around.contracts.pool, self._services)
         return Handlers(
             {
                 **handlers,
                 **service.handlers(self._admission),
                 **at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY))),
                 **at_task_service(self._submit_streams.methods(self._admission)),
+                **queues.handlers(self._admission),
                 **reflection.handlers(),
             },
             around.contracts,

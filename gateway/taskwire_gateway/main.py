@@ -28,6 +28,7 @@ from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
+from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.gateway import Gateway, Surroundings, Tuning
 from taskwire_gateway.signals import Stop
 from taskwire_gateway.store import GatewayStore
@@ -90,6 +91,7 @@ async def _serve(settings: Settings, contracts: Contracts, database: Database) -
     around = Surroundings(
         contracts=contracts,
         store=GatewayStore(database, writer, reader, ttl_us=ttl_us),
+        queues=GatewayQueueStore(writer, reader),
         depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
         clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from enum import IntEnum
 
 from taskwire_core.lifecycle import State
@@ -18,9 +19,12 @@ class PendingReason(IntEnum):
     AWAITING_DISPATCH = 3
     AWAITING_WORKER = 4
     NO_WORKER = 5
+    QUEUE_PAUSED = 6
 
 
-def pending_reason(task: Task, live_workers: Served) -> PendingReason:
+def pending_reason(
+    task: Task, live_workers: Served, paused_queues: Container[str]
+) -> PendingReason:
     """What `task` waits for; UNSPECIFIED when it does not wait."""
     if task.state is State.SCHEDULED:
         return PendingReason.DELAYED
@@ -28,6 +32,8 @@ def pending_reason(task: Task, live_workers: Served) -> PendingReason:
         return PendingReason.BACKING_OFF
     if task.state is not State.QUEUED:
         return PendingReason.UNSPECIFIED
+    if task.queue in paused_queues:
+        return PendingReason.QUEUE_PAUSED
     if not live_workers.get((task.queue, task.type)):
         return PendingReason.NO_WORKER
     return PendingReason.AWAITING_WORKER if task.dispatched else PendingReason.AWAITING_DISPATCH

@@ -54,6 +54,16 @@ class TaskWriter(Protocol):
         """Cancel a task; None when `owner` has no such task."""
 
 
+class RunNow(Protocol):
+    """A write that callers ask for. Raises StoreUnavailable when nothing was written."""
+
+    async def run_now(self, task_id: bytes, *, owner: str, actor: str) -> tuple[Task, bool] | None:
+        """Queue a task that waits for a time: the task as it is now, and whether it did.
+
+        None when `owner` has no such task.
+        """
+
+
 class TaskReader(Protocol):
     """Reads of committed state. Each raises StoreUnavailable."""
 

@@ -66,6 +66,12 @@ class GatewayStore:
         found = await self._writer.call(db.cancel, request)
         return None if found is None else Cancelled(found.task, found.effective)
 
+    async def run_now(self, task_id: bytes, *, owner: str, actor: str) -> tuple[Task, bool] | None:
+        """See `RunNow`."""
+        request = db.RunNowRequest(task_id, owner, actor)
+        found = await self._writer.call(db.run_now, request)
+        return None if found is None else (found.task, found.effective)
+
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """See `TaskReader`."""
         return await self._reader.call(Reader.get, ids, view)

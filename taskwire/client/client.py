@@ -162,6 +162,10 @@ class Client(EndedTasks, ManyTasks):
         request = task_service_pb2.CancelTaskRequest(id=id, reason=reason)
         return self._short(self._tasks.CancelTask, request)
 
+    def run(self, id: str) -> task_service_pb2.RunTaskResponse:
+        """Make a waiting task due now; `effective` is false when it was due already."""
+        return self._short(self._tasks.RunTask, task_service_pb2.RunTaskRequest(id=id))
+
     def types(self) -> Iterator[task_service_pb2.TaskType]:
         """Every task type of the server's contracts, by name."""
         request = task_service_pb2.ListTaskTypesRequest(page_size=1000)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import grpc
-from google.protobuf.message import Message
 
 from taskwire.client.errors import Unreachable, call_failed
+from taskwire.client.queues import Queues
 from taskwire.client.schema import Schema
 from taskwire.client.service_config import service_config
+from taskwire.client.short_call import Request, Response, short_call
 from taskwire.v1 import task_service_pb2_grpc
-
-Request = TypeVar("Request", bound=Message)
-Response = TypeVar("Response", bound=Message)
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -49,6 +47,7 @@ class Connection:
         self.schema = Schema(self.channel)
         self._timeout_s = timeout_s
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
+        self.queues = Queues(self.channel, timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +86,4 @@ class Connection:
         request: Request,
         extra_s: float = 0.0,
     ) -> Response:
-        try:
-            return method(request, timeout=self._timeout_s + extra_s)
-        except grpc.RpcError as error:
-            raise call_failed(error) from None
+        return short_call(method, request, self._timeout_s + extra_s)

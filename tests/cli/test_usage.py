@@ -20,7 +20,8 @@ COMMANDS = (
     *(["dev"], ["gateway"], ["worker"], ["client-config"]),
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
-    *(["submit"], ["watch"], ["get"], ["cancel"], ["types"]),
+    *(["submit"], ["watch"], ["get"], ["cancel"], ["run"], ["types"]),
+    *(["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
 )
 
 
@@ -28,7 +29,7 @@ COMMANDS = (
 def test_help_teaches_every_command(bare: Taskwire, command: list[str]) -> None:
     answer = bare(*command, "--help")
     assert answer.code == 0
-    is_group = command in (["db"], ["contracts"])
+    is_group = command in (["db"], ["contracts"], ["queue"])
     assert is_group or "Example" in answer.out
 
 

@@ -30,6 +30,7 @@ from taskwire_core.task import Attempt, Payload, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
+from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.rpc.calls import Call, Send, stream
 from taskwire_gateway.rpc.statuses import status_of, wire_message
 from taskwire_gateway.rpc.task_messages import TaskMessages
@@ -63,6 +64,7 @@ async def test_reflection_lists_every_service(running: Running, version: str) ->
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        "taskwire.v1.QueueService",
         "taskwire.v1.TaskService",
     }
 
@@ -256,9 +258,12 @@ class Nobody:
     async def live_workers(self) -> dict[tuple[str, str], int]:
         return {}
 
+    async def paused(self) -> frozenset[str]:
+        return frozenset()
+
 
 async def test_a_payload_of_an_unknown_type_is_left_out(contracts: Contracts) -> None:
-    messages = TaskMessages(contracts, LiveWorkers(Nobody()))
+    messages = TaskMessages(contracts, LiveWorkers(Nobody()), PausedQueues(Nobody()))
     unknown = Payload("gone.v1.Thing", b"x")
     found = messages.task(task(state=State.SUCCEEDED, result=unknown, input=unknown), View.FULL)
     assert found.payload_unavailable
@@ -268,8 +273,10 @@ async def test_a_payload_of_an_unknown_type_is_left_out(contracts: Contracts) ->
 
 async def test_stack_traces_need_the_full_view_and_the_operator(contracts: Contracts) -> None:
     failed = task(state=State.FAILED, failure=NOT_THERE, attempts=(Attempt(1, bytes(16), 1),))
-    allowed = TaskMessages(contracts, LiveWorkers(Nobody()), stack_traces=True)
-    denied = TaskMessages(contracts, LiveWorkers(Nobody()))
+    allowed = TaskMessages(
+        contracts, LiveWorkers(Nobody()), PausedQueues(Nobody()), stack_traces=True
+    )
+    denied = TaskMessages(contracts, LiveWorkers(Nobody()), PausedQueues(Nobody()))
     assert allowed.task(failed, View.FULL).error.stack_trace
     assert not allowed.task(failed, View.OUTCOME).error.stack_trace
     assert not denied.task(failed, View.FULL).error.stack_trace
@@ -281,7 +288,11 @@ async def test_unknown_status_details_are_stripped(contracts: Contracts) -> None
     status = status_pb2.Status(code=5)
     status.details.add(type_url="type.googleapis.com/gone.v1.Detail")
     status.details.add(type_url="type.googleapis.com/google.rpc.ErrorInfo")
-    kept = TaskMessages(contracts, LiveWorkers(Nobody())).known_status(status).details
+    kept = (
+        TaskMessages(contracts, LiveWorkers(Nobody()), PausedQueues(Nobody()))
+        .known_status(status)
+        .details
+    )
     assert [detail.type_url for detail in kept] == ["type.googleapis.com/google.rpc.ErrorInfo"]
 
 

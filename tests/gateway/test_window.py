@@ -11,6 +11,7 @@ import pytest
 from taskwire_core.task import Dispatch
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.dispatch.window import FIRST_RATE, LEAST, Window, Windows
+from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.workers_alive import LiveWorkers, Served
 from tests.support.eventually import eventually_async
 from tests.support.tasks import task
@@ -59,6 +60,7 @@ class Marks:
     def __init__(self) -> None:
         self.marked: list[Dispatch] = []
         self.released = 0
+        self.paused_queues: frozenset[str] = frozenset()
 
     async def release_unpublished(self) -> int:
         self.released += 1
@@ -73,6 +75,9 @@ class Marks:
     async def live_workers(self) -> Served:
         return {(QUEUE, TYPE): 1}
 
+    async def paused(self) -> frozenset[str]:
+        return self.paused_queues
+
 
 class Broker:
     def __init__(self) -> None:
@@ -86,7 +91,8 @@ class Broker:
 async def started(broker: Broker, marks: Marks) -> Dispatcher:
     workers = LiveWorkers(marks)
     await workers.now()
-    dispatcher = Dispatcher(marks, workers)
+    dispatcher = Dispatcher(marks, workers, paused := PausedQueues(marks))
+    await paused.now()
     dispatcher.start(broker)
     return dispatcher
 
@@ -100,6 +106,15 @@ async def test_a_task_is_published_after_the_present_callback_and_marked_when_co
     assert len(broker.published) == 1
     dispatcher.confirmed(broker.published)
     await eventually_async(lambda: marks.marked == broker.published)
+    await dispatcher.close()
+
+
+async def test_a_task_of_a_paused_queue_is_left_to_the_backlog() -> None:
+    marks = Marks()
+    marks.paused_queues = frozenset({QUEUE})
+    dispatcher = await started(Broker(), marks)
+    assert not dispatcher.takes(TYPE, QUEUE)
+    assert dispatcher.spilled.is_set()
     await dispatcher.close()
 
 

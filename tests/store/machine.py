@@ -64,6 +64,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.acknowledged: dict[bytes, Task] = {}
         self.requests: dict[str, bytes] = {}
         self.ended: dict[bytes, tuple[int, int]] = {}
+        self.paused = False
         self.confirmed_cancels: dict[bytes, int] = {}
         self.gateway = new_id()
 
@@ -105,6 +106,20 @@ class Lifecycle(RuleBasedStateMachine):
         if result.task.state == State.CANCELLED:
             self.confirmed_cancels.setdefault(task_id, result.task.attempt)
 
+    @rule(paused=st.booleans())
+    def pause_or_resume(self, paused: bool) -> None:
+        if paused:
+            self.database.execute(ops.pause_queue, ops.PauseRequest("images", "dev", ""))
+        else:
+            self.database.execute(ops.resume_queue, "images")
+        self.paused = paused
+
+    @precondition(lambda self: self.acknowledged)
+    @rule(data=st.data())
+    def run_now(self, data: st.DataObject) -> None:
+        task_id = data.draw(st.sampled_from(sorted(self.acknowledged)))
+        self.database.execute(ops.run_now, ops.RunNowRequest(task_id, "dev", "dev"))
+
     # What the broker and the dispatcher do.
 
     @rule(marked=st.booleans())
@@ -143,6 +158,7 @@ class Lifecycle(RuleBasedStateMachine):
         task = claim(self.database, task_id, worker_id)
         if task is not None:
             assert task_id not in self.confirmed_cancels, "I12: began after a confirmed cancel"
+            assert not self.paused, "an attempt of a paused queue began"
             self.running.append(task)
 
     @precondition(lambda self: self.running)
@@ -266,6 +282,7 @@ class Lifecycle(RuleBasedStateMachine):
     def _everything_ends(self) -> None:
         """The faults are over: one worker lives, nothing is lost, and all tasks must end."""
         self.broker.clear()
+        self.pause_or_resume(paused=False)
         self.the_gateway_dies()
         for worker_id in self.workers:
             self.database.execute(ops.expire_worker, worker_id)

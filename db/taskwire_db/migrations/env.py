@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from taskwire_db.models import metadata
+from taskwire_db.operator_models import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

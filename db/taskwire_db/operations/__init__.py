@@ -37,6 +37,12 @@ from taskwire_db.operations.leases import (
     renew_gateway,
 )
 from taskwire_db.operations.progress import ProgressRow, save_progress
+from taskwire_db.operations.queues import (
+    PauseRequest,
+    forget_activity,
+    pause_queue,
+    resume_queue,
+)
 from taskwire_db.operations.retention import (
     Expired,
     delete_expired,
@@ -45,6 +51,7 @@ from taskwire_db.operations.retention import (
     prune_changes,
 )
 from taskwire_db.operations.retry import RetryResult, retry
+from taskwire_db.operations.run_now import RunNowRequest, RunNowResult, run_now
 from taskwire_db.operations.settle import settle
 from taskwire_db.operations.submit import (
     Submission,
@@ -78,8 +85,11 @@ __all__ = [
     "KeyReused",
     "Leadership",
     "Lease",
+    "PauseRequest",
     "ProgressRow",
     "RetryResult",
+    "RunNowRequest",
+    "RunNowResult",
     "Stranded",
     "Submission",
     "SubmitUnit",
@@ -94,17 +104,21 @@ __all__ = [
     "delete_gateway",
     "delete_worker",
     "expire_worker",
+    "forget_activity",
     "forget_counters",
     "forget_options",
     "heartbeat",
     "lead",
     "mark_dispatched",
+    "pause_queue",
     "prune_changes",
     "register_gateway",
     "register_worker",
     "release_gateway",
     "renew_gateway",
+    "resume_queue",
     "retry",
+    "run_now",
     "save_progress",
     "settle",
     "submit",

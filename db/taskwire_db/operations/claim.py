@@ -14,6 +14,7 @@ from taskwire_db.database import Transaction
 from taskwire_db.group import AnyRow, GroupStatement
 from taskwire_db.models import Id, Micros, is_state, task_inputs, tasks, workers
 from taskwire_db.operations.events import Moved, record
+from taskwire_db.operations.queues import queue_is_paused, set_aside
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
 
 
@@ -66,7 +67,7 @@ def _build(v: sa.CTE) -> sa.ClauseElement:
             | (tasks.c.start_deadline > _now)
         )
         .where(tasks.c.total_deadline.is_(None) | (tasks.c.total_deadline > _now))
-        .where(alive)
+        .where(alive, ~queue_is_paused())
         .returning(*TASK_COLUMNS, _input(task_inputs.c.type_name), _input(task_inputs.c.data))
     )
 
@@ -77,7 +78,8 @@ _claim = GroupStatement({"id": Id, "worker_id": Id}, _build)
 def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None]:
     """The tasks that are the workers' to run now, with their input; None where they are not.
 
-    A task is claimed when it is QUEUED, within its time-outs, and its worker's lease is alive.
+    A task is claimed when it is QUEUED, within its time-outs, its queue is not paused, and its
+    worker's lease is alive.
     The same task asked for twice in a group is given to the first.
     """
     rows = _claim.run(
@@ -96,6 +98,7 @@ def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None
             for task in claimed.values()
         ],
     )
+    set_aside(tx, [r.task_id for r in requests if r.task_id not in claimed])
     return [claimed.pop(request.task_id, None) for request in requests]
 
 

@@ -2,7 +2,8 @@
 
 A dispatch goes outbox → unconfirmed → confirmed → marked in SQL. A refused one waits and is
 published again; nothing is published twice while its confirm is outstanding. Rows that this
-gateway does not take (no window, no broker, no worker) stay in SQL for the leader's backlog.
+gateway does not take (no window, no broker, no worker, a pause) stay in SQL for the leader's
+backlog.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch, Task
 from taskwire_gateway.dispatch.window import Windows
 from taskwire_gateway.ports import Broker, DispatchMarks
+from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.workers_alive import LiveWorkers
 
 log = logging.getLogger(__name__)
@@ -38,11 +40,13 @@ class Dispatcher:
         self,
         marks: DispatchMarks,
         workers: LiveWorkers,
+        paused: PausedQueues,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._marks = marks
         self._workers = workers
+        self._paused = paused
         self._monotonic = monotonic
         self._broker: Broker | None = None
         self._windows = Windows()
@@ -82,7 +86,8 @@ class Dispatcher:
     def takes(self, task_type: str, queue: str) -> bool:
         """Whether this gateway will publish one more task of that queue itself."""
         window = self._windows.of(queue)
-        if self.ready and window.room and self._workers.known().get((queue, task_type)):
+        served = self._workers.known().get((queue, task_type))
+        if self.ready and window.room and served and queue not in self._paused.known():
             window.sent()
             self._active.set()
             return True

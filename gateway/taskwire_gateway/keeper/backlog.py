@@ -9,6 +9,7 @@ from typing import Protocol
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch
 from taskwire_gateway.keeper.ports import CHUNK, BacklogRows
+from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.workers_alive import LiveWorkers
 
 
@@ -34,14 +35,19 @@ class BacklogDispatch(Protocol):
 
 
 class Backlog:
-    """Fills every queue's window from SQL."""
+    """Fills the window of every queue that is not paused from SQL."""
 
     def __init__(
-        self, rows: BacklogRows, dispatcher: BacklogDispatch, workers: LiveWorkers
+        self,
+        rows: BacklogRows,
+        dispatcher: BacklogDispatch,
+        workers: LiveWorkers,
+        paused: PausedQueues,
     ) -> None:
         self._rows = rows
         self._dispatcher = dispatcher
         self._workers = workers
+        self._paused = paused
 
     async def sweep(self) -> int:
         """How many rows were dispatched."""
@@ -52,9 +58,11 @@ class Backlog:
         queues = await self._rows.queued_types()
         if not queues:
             return 0
-        live = await self._workers.now()
+        live, paused = await self._workers.now(), await self._paused.anew()
         total = 0
         for queue, types in queues.items():
+            if queue in paused:
+                continue
             total += await self._fill(
                 queue, sorted(found for found in types if live.get((queue, found)))
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ PAUSE_AFTER_ERROR_S = 1.0
 
 
 @dataclass(slots=True)
-class _Chore:
+class Chore:
     """One sweep and how often it is due; it runs again at once while it finds full chunks."""
 
     sweep: Callable[[], Awaitable[int]]
@@ -39,7 +39,10 @@ class _Chore:
 
 
 class Keeper:
-    """Runs until it is closed; `lease_s` is how long the dead are believed to be alive."""
+    """Runs until it is closed; `lease_s` is how long the dead are believed to be alive.
+
+    `further` are chores of other parts of the gateway.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Keeper:
         backlog: Backlog,
         stranded: StrandedSweep,
         spilled: asyncio.Event,
+        further: Sequence[Chore] = (),
         clock: Clock,
         lease_s: float,
     ) -> None:
@@ -59,11 +63,12 @@ class Keeper:
         self._clock = clock
         self._renew_s = LEADER_LEASE_S / 3
         self._chores = [
-            _Chore(sweeps.lost, min(1.0, lease_s / 4)),
-            _Chore(sweeps.dead_gateways, lease_s / 2),
-            _Chore(backlog.sweep, 1.0),
-            _Chore(stranded.sweep, INTERVAL_S),
-            _Chore(self._checkpoint, 1.0),
+            Chore(sweeps.lost, min(1.0, lease_s / 4)),
+            Chore(sweeps.dead_gateways, lease_s / 2),
+            Chore(backlog.sweep, 1.0),
+            Chore(stranded.sweep, INTERVAL_S),
+            Chore(self._checkpoint, 1.0),
+            *further,
         ]
         self._renewal = 0.0
         self._loop_task: asyncio.Task[None] | None = None
@@ -145,7 +150,7 @@ class Keeper:
         return 0
 
 
-async def _done_by(chore: _Chore) -> int:
+async def _done_by(chore: Chore) -> int:
     try:
         return await chore.sweep()
     except StoreUnavailable:

@@ -128,7 +128,7 @@ def _retry_info(delay: timedelta) -> error_details_pb2.RetryInfo:
 def _resource_info(error: NotFound) -> error_details_pb2.ResourceInfo:
     # The metadata of a NotFound names the thing by the word that its reason begins with.
     kind = error.reason.removesuffix("_NOT_FOUND").lower()
-    name = error.metadata.get("id") or error.metadata.get("type", "")
+    name = error.metadata.get("id") or error.metadata.get("type") or error.metadata.get(kind, "")
     return error_details_pb2.ResourceInfo(
         resource_type=f"taskwire.dev/{kind}", resource_name=name, description=error.message
     )

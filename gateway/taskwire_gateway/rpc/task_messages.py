@@ -17,6 +17,7 @@ from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
 from taskwire_gateway.pending import pending_reason
+from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.rpc.statuses import failure_status
 from taskwire_gateway.use_cases.recording import Accepted
 from taskwire_gateway.workers_alive import LiveWorkers
@@ -29,10 +30,16 @@ class TaskMessages:
     """Makes messages of tasks. `stack_traces` says whether the FULL view shows them."""
 
     def __init__(
-        self, contracts: Contracts, workers: LiveWorkers, *, stack_traces: bool = False
+        self,
+        contracts: Contracts,
+        workers: LiveWorkers,
+        paused: PausedQueues,
+        *,
+        stack_traces: bool = False,
     ) -> None:
         self._contracts = contracts
         self._workers = workers
+        self._paused = paused
         self._stack_traces = stack_traces
 
     def task(self, task: Task, view: View = View.OUTCOME) -> task_pb2.Task:
@@ -74,7 +81,8 @@ class TaskMessages:
 
     def pending(self, task: Task) -> task_pb2.PendingReason.ValueType:
         """Why `task` has not started, as far as this gateway knows at once."""
-        return task_pb2.PendingReason.ValueType(pending_reason(task, self._workers.known()))
+        reason = pending_reason(task, self._workers.known(), self._paused.known())
+        return task_pb2.PendingReason.ValueType(reason)
 
     def error(self, failure: Failure, view: View) -> task_pb2.TaskError:
         """A failure; its stack trace only in the FULL view and where the operator allows it."""

@@ -17,6 +17,7 @@ from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
+from taskwire_gateway.use_cases.running_now import RunningNow
 from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import (
@@ -49,6 +50,7 @@ class TaskService:
         contracts: Contracts,
         submitting: Submitting,
         cancelling: Cancelling,
+        running_now: RunningNow,
         watching: Watching,
         tasks: GroupReader,
         messages: TaskMessages,
@@ -60,6 +62,7 @@ class TaskService:
         self._contracts = contracts
         self._submitting = submitting
         self._cancelling = cancelling
+        self._running_now = running_now
         self._watching = watching
         self._tasks = tasks
         self._messages = messages
@@ -78,6 +81,7 @@ class TaskService:
             "WaitTask": unary(pb.WaitTaskRequest, long, self.wait_task),
             "WatchTask": stream(pb.WatchTaskRequest, long, self.watch_task),
             "CancelTask": unary(pb.CancelTaskRequest, short, self.cancel_task),
+            "RunTask": unary(pb.RunTaskRequest, short, self.run_task),
             "ListTaskTypes": unary(pb.ListTaskTypesRequest, short, self.list_task_types),
         }
         return at_task_service(methods)
@@ -153,6 +157,12 @@ class TaskService:
         )
         task = self._messages.task(found.task)
         return pb.CancelTaskResponse(task=task, effective=found.effective)
+
+    async def run_task(self, request: pb.RunTaskRequest, call: Call) -> pb.RunTaskResponse:
+        """Make a waiting task due."""
+        self._rules.require(request)
+        task, effective = await self._running_now.run(task_id_of(request.id), owner=call.owner)
+        return pb.RunTaskResponse(task=self._messages.task(task), effective=effective)
 
     async def list_task_types(
         self, request: pb.ListTaskTypesRequest, call: Call

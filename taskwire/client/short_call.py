@@ -1,0 +1,28 @@
+"""One call that is answered soon: its deadline, and its error as one of ours."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from taskwire.client.errors import call_failed
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+
+def short_call(
+    method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout_s: float
+) -> Response:
+    """The answer of `method`.
+
+    Raises:
+        CallFailed: it was an error.
+        Unreachable: nobody answered within `timeout_s`.
+    """
+    try:
+        return method(request, timeout=timeout_s)
+    except grpc.RpcError as error:
+        raise call_failed(error) from None
