@@ -20,7 +20,7 @@ COMMANDS = (
     *(["dev"], ["gateway"], ["worker"], ["client-config"]),
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
-    *(["submit"], ["watch"], ["get"], ["cancel"], ["run"], ["types"]),
+    *(["submit"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"], ["types"]),
     *(["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
 )
 

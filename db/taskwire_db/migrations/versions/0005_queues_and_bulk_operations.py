@@ -1,7 +1,7 @@
 """Paused queues, and how fast queues move.
 
 Revision: 0005
-Follows: 0004
+Follows: 0007
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0004"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
