@@ -20,8 +20,8 @@ COMMANDS = (
     *(["dev"], ["gateway"], ["worker"], ["client-config"]),
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
-    *(["submit"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"], ["types"]),
-    *(["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
+    *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),
+    *(["types"], ["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
 )
 
 
