@@ -59,8 +59,8 @@ test: setup ## Run all tests but those of other languages; installs their server
 	$(BIN)/pytest -m "not polyglot"
 
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need no server: under two minutes.
-	$(BIN)/pytest -m "not servers and not polyglot"
+test-fast: setup ## Run the tests that need no server and little time: under two minutes.
+	$(BIN)/pytest -m "not servers and not polyglot and not slow"
 
 # Go writes to its settings folder as well, so that one moves too; what it reads there stays.
 GO_ENV := GOENV="$$(go env GOENV)" XDG_CONFIG_HOME="$(CACHE)/config" GOPATH="$(CACHE)/go" \
@@ -103,6 +103,9 @@ lint: setup ## Check style, types, the arrows between the rooms and the contract
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python hatch_build.py --image .cache/contract.binpb
 	$(BIN)/buf lint .cache/contract.binpb --path taskwire
+	$(BIN)/buf format --diff --exit-code examples/orders/protos
+	$(BIN)/taskwire contracts build examples/orders/protos --out .cache/orders.binpb
+	$(BIN)/buf lint .cache/orders.binpb --path acme
 	@$(MAKE) breaking
 
 .PHONY: breaking

@@ -8,50 +8,42 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.docs.pages import ROOT, Block, Command, commands
-from tests.support.embedded import environment
+from tests.docs.pages import Block, Command, commands
 from tests.support.eventually import eventually
 from tests.support.processes import alive, free_ports, spawn, stop_group
 
-_DOCUMENTED_ADDRESS = "127.0.0.1:50051"
 _FURTHER_ADDRESSES = ("127.0.0.1:50052", "127.0.0.1:2525")
 
 
 class Session:
-    """`follow` the blocks of a page in their order, then `close`.
+    """`follow` the blocks of a page in their order, in `folder`, then `close`.
 
-    `places` are the documentation's addresses and URLs, and what they are in this test.
+    `places` are what the page says of this machine, such as addresses, and what that is in this
+    test.
     """
 
-    def __init__(self, folder: Path, address: str, places: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], places: Mapping[str, str]
+    ) -> None:
         self._folder = folder
-        ports = free_ports(len(_FURTHER_ADDRESSES))
-        further = {
-            documented: f"127.0.0.1:{port}"
-            for documented, port in zip(_FURTHER_ADDRESSES, ports, strict=True)
-        }
-        self._places = {**places, **further, _DOCUMENTED_ADDRESS: address}
+        further = [f"127.0.0.1:{port}" for port in free_ports(len(_FURTHER_ADDRESSES))]
+        self._places = {**places, **dict(zip(_FURTHER_ADDRESSES, further, strict=True))}
         self._servers: list[subprocess.Popen[bytes]] = []
-        (folder / ".venv").symlink_to(sys.prefix)
-        for name in ("protos", "examples", "tests"):
-            (folder / name).symlink_to(ROOT / name)
         self._code = 0
         # A shell of our own, so that `cd`, `export` and `$?` work from one command to the next.
         self._shell = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
-            env={**environment(listen=address), "NODE_PATH": str(_NODE_MODULES)},
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             text=True,
         )
-        self._run(f'export PATH="{Path(sys.prefix) / "bin"}:$PATH"')
 
     def follow(self, block: Block) -> None:
         """Do what the block says, and compare what it prints."""
@@ -142,9 +134,6 @@ class Session:
         printed, _ = self._run("env -0 | tr '\\0' '\\n'")
         pairs = (line.partition("=") for line in printed.splitlines() if "=" in line)
         return {name: value for name, _, value in pairs}
-
-
-_NODE_MODULES = ROOT / "tests" / "polyglot" / "node" / "node_modules"
 
 
 def matches(expected: str, printed: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from tests.docs.pages import PAGES, README, ROOT, Block, blocks, commands, name_of
 from tests.docs.session import Session, matches
-from tests.support.embedded import EmbeddedServer
+from tests.support.embedded import EmbeddedServer, environment
 from tests.support.processes import free_ports
 from tests.support.servers import RabbitServer, RedisServer
 
@@ -25,7 +27,8 @@ def _with(word: str) -> list[Path]:
 
 
 def _runnable(page: Path) -> bool:
-    return any(
+    # An example project is followed outside the clone: test_example_project.py.
+    return page.parent.parent != ROOT / "examples" and any(
         block.language in ("console", "python") and not block.words & (_LANES | {"make"})
         for block in blocks(page)
     )
@@ -33,14 +36,28 @@ def _runnable(page: Path) -> bool:
 
 @contextmanager
 def reader(folder: Path, address: str, **places: str) -> Iterator[Session]:
-    session = Session(folder, address, {_DOCUMENTED[name]: url for name, url in places.items()})
+    """A reader in a clone."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    for name in ("protos", "examples", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    here = {_DOCUMENTED[name]: url for name, url in [*places.items(), ("gateway", address)]}
+    session = Session(folder, _environment(address), here)
     try:
         yield session
     finally:
         session.close()
 
 
+def _environment(address: str) -> dict[str, str]:
+    return {
+        **environment(listen=address),
+        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "NODE_PATH": str(ROOT / "tests" / "polyglot" / "node" / "node_modules"),
+    }
+
+
 _DOCUMENTED = {
+    "gateway": "127.0.0.1:50051",
     "rabbit": "amqp://guest:guest@127.0.0.1:5672/%2f",
     "redis": "redis://127.0.0.1:6379/0",
 }
