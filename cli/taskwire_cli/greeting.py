@@ -13,15 +13,18 @@ _EXAMPLE = "taskwire.examples.v1.MathTasks/Divide"
 _EXAMPLE_INPUT = '{"dividend": 84, "divisor": 2}'
 
 
-def greeting(address: str, types: Iterable[str], *, where: str) -> str:
-    """The lines for a server that listens on `address`, serves `types` and is `where`."""
+def greeting(address: str, types: Iterable[str], *, where: str, admin: str | None = None) -> str:
+    """The lines for a server that listens on `address`, serves `types` and is `where`; `admin`
+    is the address of its admin port."""
     names = sorted(types)
-    head = f"taskwire serves {_count(names)} on {address} ({where}). Ctrl-C stops it."
+    lines = [f"taskwire serves {_count(names)} on {address} ({where}). Ctrl-C stops it."]
+    if admin is not None:
+        lines.append(f"Metrics: http://{admin}/metrics  Exceptions: http://{admin}/-/exceptions")
     if not names:
-        return head
+        return "\n".join(lines)
     name = _EXAMPLE if _EXAMPLE in names else names[0]
     data = _EXAMPLE_INPUT if name == _EXAMPLE else "{}"
-    lines = [head, "", "Call a task, in another terminal:", ""]
+    lines += ["", "Call a task, in another terminal:", ""]
     lines += [f"  {line}" for line in paste_lines(reachable_form(address), name, data)]
     return "\n".join(lines)
 

@@ -75,6 +75,26 @@ def _address(value: str) -> str:
     return value
 
 
+AUTO, OFF = "auto", "off"
+
+
+def _admin_address(value: str) -> str:
+    word = value.strip().lower()
+    if word in (AUTO, OFF):
+        return word
+    try:
+        return _address(value)
+    except ValueError:
+        raise ValueError("must be auto, off or HOST:PORT, for example 127.0.0.1:50080") from None
+
+
+def _log_format(value: str) -> str:
+    name = value.strip().lower()
+    if name not in ("line", "json"):
+        raise ValueError("must be line or json")
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the environment says. A field `some_name` is the variable `TASKWIRE_SOME_NAME`."""
@@ -137,7 +157,14 @@ class Settings:
         "on or off: whether ended tasks are deleted when their result_ttl has passed",
         _switch,
     )
+    admin_listen: str = _setting(
+        AUTO,
+        "where health, metrics and exceptions are served over HTTP: HOST:PORT, off, or auto:"
+        " 127.0.0.1, with port 50080 for a gateway and dev, 50081 for a worker, 50082 for a keeper",
+        _admin_address,
+    )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR", _level)
+    log_format: str = _setting("line", "line, or json: one object a line", _log_format)
 
     @property
     def embedded(self) -> bool:

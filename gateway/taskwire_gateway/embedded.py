@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import taskwire_db.schema
+from taskwire_admin.admin import Admin
 from taskwire_broker.embedded import EmbeddedExchange, EmbeddedPublisher
 from taskwire_broker.topology import broker_queue
 from taskwire_contracts import Contracts
@@ -33,7 +34,7 @@ from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.gateway import Gateway, Surroundings
-from taskwire_gateway.main import serve_until_stopped, tuning_of, uvloop_runner
+from taskwire_gateway.main import serve_until_stopped, show, tuning_of, uvloop_runner
 from taskwire_gateway.store import GatewayStore
 
 
@@ -82,8 +83,10 @@ def run_embedded(
     contracts: Contracts,
     make_worker: Callable[[Foundation], BesideWorker],
     on_ready: Callable[[int], None],
+    admin: Admin,
 ) -> int:
-    """Serve and work until a signal; the process's exit code. `on_ready` is told the port.
+    """Serve and work until a signal; the process's exit code. `on_ready` is told the port, and
+    `admin` shows how all of it is.
 
     Raises:
         ConfigurationError: the data folder is in use, or it cannot start as it is configured.
@@ -96,7 +99,7 @@ def run_embedded(
             worker.replay()
             foundation.database.execute(operations.sweep_orphans, None)
             with uvloop_runner() as runner:
-                runner.run(_serve(settings, contracts, foundation, worker, on_ready))
+                runner.run(_serve(settings, contracts, foundation, worker, on_ready, admin))
         finally:
             foundation.close()
     except StoreUnavailable as error:
@@ -151,11 +154,11 @@ async def _serve(
     foundation: Foundation,
     worker: BesideWorker,
     on_ready: Callable[[int], None],
+    admin: Admin,
 ) -> None:
-    gateway = Gateway(
-        surroundings(contracts, foundation, held=lambda: worker.unclaimed),
-        tuning_of(settings, stack_traces=True),
-    )
+    around = surroundings(contracts, foundation, held=lambda: worker.unclaimed)
+    gateway = Gateway(around, tuning_of(settings, stack_traces=True))
+    show(gateway, around.store, admin)
     await asyncio.to_thread(worker.start)
     grace_s = settings.drain_grace.total_seconds()
 

@@ -105,6 +105,10 @@ class Store(
 class RunningFeed(Announcements, Protocol):
     """The feed with its beginning and end."""
 
+    @property
+    def listening(self) -> bool:
+        """Whether rings arrive now."""
+
     async def start(self) -> None:
         """Begin to connect."""
 
@@ -203,6 +207,15 @@ class Gateway:
         )
         self._server = Server(self._handlers(around), tuning.limits)
         self._lease: asyncio.Task[None] | None = None
+        self.serving = False
+        """Whether calls are answered, and should come."""
+
+    def parts(self) -> dict[str, str]:
+        """How what it can do without is, in a word each."""
+        return {
+            "broker": "ok" if self._broker.connected else "away",
+            "feed": "ok" if self._feed.listening else "away",
+        }
 
     async def start(self, address: str) -> int:
         """Listen and serve; the port.
@@ -221,10 +234,13 @@ class Gateway:
         self._keeper.start()
         self._retention.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
-        return await self._server.start(address, ["", *self._services])
+        port = await self._server.start(address, ["", *self._services])
+        self.serving = True
+        return port
 
     async def drain(self, grace: timedelta) -> None:
         """End in order: no new calls, watchers told, calls finished, confirms flushed."""
+        self.serving = False
         await self._server.announce_end()
         await asyncio.sleep(self._tuning.pre_drain.total_seconds() * random.uniform(0.5, 1))  # noqa: S311
         self._admission.drain()

@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 
 import taskwire_db.schema
+from taskwire_admin.admin import Admin
 from taskwire_broker.queue_depth import RabbitDepths
 from taskwire_broker.rabbit_publisher import RabbitPublisher
 from taskwire_contracts import Contracts, load
@@ -29,8 +30,9 @@ from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.queues import GatewayQueueStore
-from taskwire_gateway.gateway import Gateway, Surroundings, Tuning
+from taskwire_gateway.gateway import Gateway, Store, Surroundings, Tuning
 from taskwire_gateway.signals import Stop
+from taskwire_gateway.standing import LoopStanding
 from taskwire_gateway.store import GatewayStore
 
 log = logging.getLogger(__name__)
@@ -51,17 +53,19 @@ def run(settings: Settings) -> int:
             " make one with `taskwire contracts build`"
         )
     contracts = load([Path(name) for name in settings.contracts])
-    database = Database(settings.database_url)
-    try:
-        taskwire_db.schema.check(database)
-        with uvloop_runner() as runner:
-            runner.run(_serve(settings, contracts, database))
-    except StoreUnavailable as error:
-        raise ConfigurationError(
-            f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
-        ) from error
-    finally:
-        database.close()
+    admin = Admin("gateway")
+    with admin.open(settings.admin_listen):
+        database = Database(settings.database_url)
+        try:
+            taskwire_db.schema.check(database)
+            with uvloop_runner() as runner:
+                runner.run(_serve(settings, contracts, database, admin))
+        except StoreUnavailable as error:
+            raise ConfigurationError(
+                f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
+            ) from error
+        finally:
+            database.close()
     return 0
 
 
@@ -82,7 +86,9 @@ def tuning_of(settings: Settings, *, stack_traces: bool) -> Tuning:
     )
 
 
-async def _serve(settings: Settings, contracts: Contracts, database: Database) -> None:
+async def _serve(
+    settings: Settings, contracts: Contracts, database: Database, admin: Admin
+) -> None:
     deployment_id = database.deployment_id
     announcer = RedisAnnouncer(settings.redis_url, deployment_id)
     writer = Writer(database, announce=announcer.announce)
@@ -100,11 +106,23 @@ async def _serve(settings: Settings, contracts: Contracts, database: Database) -
     )
     try:
         gateway = Gateway(around, tuning_of(settings, stack_traces=False))
+        show(gateway, around.store, admin)
         await serve_until_stopped(gateway, settings, lambda port: None)
     finally:
         writer.close()
         reader.close()
         announcer.close(_CLOSE_S)
+
+
+def show(gateway: Gateway, store: Store, admin: Admin) -> None:
+    """Have the admin port ask this gateway, which runs on the present event loop."""
+    standing = LoopStanding(
+        asyncio.get_running_loop(),
+        serving=lambda: gateway.serving,
+        ask_store=store.live_workers,
+        parts=gateway.parts,
+    )
+    admin.healthy, admin.ready = standing.healthy, standing.ready
 
 
 async def serve_until_stopped(

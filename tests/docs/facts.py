@@ -14,7 +14,7 @@ from taskwire.v1 import errors_pb2
 from taskwire_core.settings import PREFIX, Settings
 from tests.docs.pages import ROOT
 
-_SERVER_ROOMS = ("core", "contracts", "db", "broker", "gateway", "worker")
+_SERVER_ROOMS = ("core", "contracts", "db", "broker", "admin", "gateway", "worker")
 _COMMENTED_VALUE = re.compile(r"((?: *//[^\n]*\n)+) *ERROR_REASON_([A-Z_]+) = \d+;")
 
 

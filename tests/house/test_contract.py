@@ -239,7 +239,7 @@ def test_every_reason_in_the_code_is_one_of_the_contract() -> None:
         r"(?:reason=|(?:RequestError|InvalidRequest|NotFound|Conflict|Unready|Refused|Unavailable)"
         r"\(\s*)\"([A-Z_]+)\""
     )
-    rooms = ("core", "contracts", "db", "broker", "gateway", "worker")
+    rooms = ("core", "contracts", "db", "broker", "admin", "gateway", "worker")
     used = {
         reason: str(path.relative_to(ROOT))
         for room in rooms

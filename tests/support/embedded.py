@@ -21,10 +21,14 @@ COMMAND = (sys.executable, "-m", "taskwire_cli")
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This process's environment with these settings of taskwire and no others."""
+    """This process's environment with these settings of taskwire and no others.
+
+    The admin port is off unless the test names one: servers of several tests run at once.
+    """
     # SMTP_* are those of an example.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("TASKWIRE_", "SMTP_"))}
-    return {**kept, **{f"TASKWIRE_{name.upper()}": value for name, value in settings.items()}}
+    chosen = {"admin_listen": "off", **settings}
+    return {**kept, **{f"TASKWIRE_{name.upper()}": value for name, value in chosen.items()}}
 
 
 class EmbeddedServer:

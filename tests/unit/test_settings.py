@@ -143,7 +143,7 @@ def test_every_setting_says_what_it_is() -> None:
 
 def test_only_the_command_line_reads_the_environment() -> None:
     root = Path(__file__).parents[2]
-    rooms = ("taskwire", "core", "contracts", "db", "broker", "gateway", "worker")
+    rooms = ("taskwire", "core", "contracts", "db", "broker", "admin", "gateway", "worker")
     readers = [
         file
         for room in rooms

@@ -10,6 +10,7 @@ import pytest
 
 import taskwire
 import taskwire_contracts
+from taskwire_admin.admin import Admin
 from taskwire_broker.embedded import EmbeddedExchange
 from taskwire_broker.envelope import encode
 from taskwire_broker.topology import broker_queue
@@ -55,8 +56,17 @@ def handler_modules() -> tuple[str, ...]:
 
 
 @pytest.fixture
+def admin() -> Admin:
+    return Admin("dev")
+
+
+@pytest.fixture
 def hire(
-    town: Town, exchange: EmbeddedExchange, tmp_path: Path, handler_modules: tuple[str, ...]
+    town: Town,
+    exchange: EmbeddedExchange,
+    admin: Admin,
+    tmp_path: Path,
+    handler_modules: tuple[str, ...],
 ) -> Iterator[Hire]:
     hired: list[EmbeddedWorker] = []
 
@@ -76,6 +86,7 @@ def hire(
             bus=town.bus,
             exchange=exchange,
             deployment_id=town.database.deployment_id,
+            admin=admin,
         )
         hired.append(worker)
         return worker

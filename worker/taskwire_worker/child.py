@@ -10,9 +10,19 @@ from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.logs import log_to_stderr
-from taskwire_worker.control import Drain, Go, Loaded, Refused, Renewed, Start, Unclaimed
+from taskwire_worker.control import (
+    Drain,
+    FromChild,
+    Go,
+    Loaded,
+    Refused,
+    Renewed,
+    Start,
+    Unclaimed,
+)
 from taskwire_worker.lease import RenewedLease
 from taskwire_worker.main import Hands, hire
+from taskwire_worker.observation import Observation
 from taskwire_worker.spawn import adopt
 from taskwire_worker.workplace import load_workplace
 
@@ -24,11 +34,13 @@ def run_child(descriptor: int, parent: int) -> None:
     supervisor = adopt(descriptor, parent)
     start = supervisor.recv()
     assert isinstance(start, Start)
-    log_to_stderr(start.settings.log_level)
+    log_to_stderr(start.settings.log_level, start.settings.log_format)
+    observation = Observation()
+    observation.listen()
     try:
         workplace = load_workplace(start.settings)
         lease = RenewedLease(start.settings.lease_ttl.total_seconds())
-        hands = hire(workplace, start.worker_id, lease)
+        hands = hire(workplace, start.worker_id, lease, observation)
     except ConfigurationError as error:
         supervisor.send(Refused(str(error)))
         return
@@ -37,7 +49,11 @@ def run_child(descriptor: int, parent: int) -> None:
         sys.exit(f"taskwire worker: the store does not answer: {error}")
     supervisor.send(Loaded(tuple(workplace.handlers), workplace.queues, workplace.slots))
     _Child(
-        supervisor, hands, lease, default_grace_s=start.settings.drain_grace.total_seconds()
+        supervisor,
+        hands,
+        lease,
+        observation,
+        default_grace_s=start.settings.drain_grace.total_seconds(),
     ).work()
 
 
@@ -47,6 +63,7 @@ class _Child:
         supervisor: Connection,
         hands: Hands,
         lease: RenewedLease,
+        observation: Observation,
         *,
         default_grace_s: float,
     ) -> None:
@@ -54,6 +71,7 @@ class _Child:
         self._hands = hands
         self._crew = hands.crew
         self._lease = lease
+        self._observation = observation
         self._grace_s: float | None = None
         self._default_grace_s = default_grace_s
         self._unclaimed = 0
@@ -69,6 +87,7 @@ class _Child:
         idle = self._crew.drain(self._grace_s)
         self._crew.finish(_SETTLE_TIMEOUT_S)
         self._hands.close()
+        self._report()
         if not idle:
             # A handler still runs: its thread must not outlive the hand-back of its task.
             os._exit(0)
@@ -93,7 +112,15 @@ class _Child:
     def _report(self) -> None:
         if (count := self._crew.unclaimed) != self._unclaimed:
             self._unclaimed = count
-            self._supervisor.send(Unclaimed(count))
+            self._send(Unclaimed(count))
+        if (news := self._observation.news()) is not None:
+            self._send(news)
+
+    def _send(self, message: FromChild) -> None:
+        try:
+            self._supervisor.send(message)
+        except OSError:
+            os._exit(1)  # As above.
 
     def _terminated(self, _number: int, _frame: FrameType | None) -> None:
         self._grace_s = self._default_grace_s

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from taskwire_admin.occurrence import Bundle
 from taskwire_core.settings import Settings
 
 
@@ -64,5 +65,12 @@ class Unclaimed:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """From the child: exceptions that it has seen since the last time."""
+
+    exceptions: tuple[Bundle, ...]
+
+
 ToChild = Start | Go | Renewed | Drain
-FromChild = Loaded | Refused | Unclaimed
+FromChild = Loaded | Refused | Unclaimed | Observed

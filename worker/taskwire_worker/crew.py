@@ -16,10 +16,12 @@ from typing import Protocol
 import dramatiq
 
 from taskwire import Isolation
+from taskwire_admin.exception_book import ExceptionBook
 from taskwire_contracts.preparation import Preparation
 from taskwire_core import recovery
 from taskwire_core.ids import to_text
 from taskwire_worker.actors import declare_actors
+from taskwire_worker.attempt_log import AttemptLog
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
@@ -88,7 +90,9 @@ class Crew:
         lease: Lease,
         deliveries: Deliveries,
         preparation: Preparation,
+        exceptions: ExceptionBook,
     ) -> None:
+        """`exceptions` takes those that handlers did not foresee."""
         self._lease = lease
         self._deliveries = deliveries
         self.held = HeldTasks()
@@ -129,6 +133,7 @@ class Crew:
             submitter=Submissions(preparation, ledger).submitter,
             settle=self.settler.settle,
             done=self.intake.done,
+            log=AttemptLog(exceptions),
             max_result_bytes=options.max_result_bytes,
         )
         broker = deliveries.broker(self.intake)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
+from taskwire_admin.admin import Admin
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
 from taskwire_contracts import Contracts
 from taskwire_contracts.preparation import Clock
@@ -42,6 +43,7 @@ class EmbeddedWorker:
         bus: EmbeddedBus,
         exchange: EmbeddedExchange,
         deployment_id: bytes,
+        admin: Admin,
     ) -> None:
         """Loads the handlers: those of the settings, or with `examples` the examples'.
 
@@ -65,6 +67,7 @@ class EmbeddedWorker:
                 lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
             ),
             preparation=self._workplace.preparation(clock),
+            exceptions=admin.exceptions,
         )
 
         self._bell = EmbeddedCancelBell(bus, self.worker_id, on_cancel=self._crew.cancel)

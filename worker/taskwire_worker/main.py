@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import taskwire_db.schema
+from taskwire_admin.admin import Admin
 from taskwire_broker.rabbit_broker import TaskwireBroker
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
@@ -19,6 +20,7 @@ from taskwire_db.writer import Writer
 from taskwire_worker.crew import Crew
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import Lease
+from taskwire_worker.observation import Observation
 from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
 from taskwire_worker.supervisor import Supervisor
@@ -36,6 +38,12 @@ def run(settings: Settings) -> int:
         raise ConfigurationError(
             "TASKWIRE_HANDLERS must name the modules with your @task functions"
         )
+    admin = Admin("worker")
+    with admin.open(settings.admin_listen):
+        return _supervise(settings, admin)
+
+
+def _supervise(settings: Settings, admin: Admin) -> int:
     spool = _spool(settings)
     database = Database(settings.database_url)
     try:
@@ -49,7 +57,7 @@ def run(settings: Settings) -> int:
         ) from error
     ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     try:
-        return Supervisor(settings, StoreWorkerBook(writer, ttl_us=ttl_us)).run()
+        return Supervisor(settings, StoreWorkerBook(writer, ttl_us=ttl_us), admin).run()
     finally:
         writer.close()
         announcer.close(2.0)
@@ -76,7 +84,7 @@ class Hands:
     close: Callable[[], None]
 
 
-def hire(workplace: Workplace, worker_id: bytes, lease: Lease) -> Hands:
+def hire(workplace: Workplace, worker_id: bytes, lease: Lease, observation: Observation) -> Hands:
     """The crew of a worker process, connected to the database, RabbitMQ and Redis.
 
     Raises:
@@ -102,6 +110,7 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease) -> Hands:
             ),
         ),
         preparation=workplace.preparation(database.clock),
+        exceptions=observation.exceptions,
     )
 
     bell = RedisCancelBell(settings.redis_url, deployment_id, worker_id, on_cancel=crew.cancel)

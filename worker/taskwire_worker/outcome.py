@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 
 from taskwire.errors import HandlerError
 from taskwire_core import recovery
+from taskwire_core.caught import Caught, catch, type_name
 from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure, FailureKind
 from taskwire_core.options import MAX_DURATION
 from taskwire_core.recovery import Settlement
@@ -57,10 +58,12 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The handler raised, or returned what cannot be a result. `delay` replaces the backoff."""
+    """The handler raised, or returned what cannot be a result. `delay` replaces the backoff, and
+    `caught` is the exception that it did not foresee, for operators."""
 
     failure: Failure
     delay: timedelta | None = None
+    caught: Caught | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +129,11 @@ def _stopped(outcome: Outcome) -> Failure:
 def failed_with(error: BaseException, *, service: str) -> Failed:
     """What a handler's exception means. `service` is the domain of the handler's own errors."""
     if not isinstance(error, HandlerError):
-        return Failed(_unexpected(error))
+        return _unexpected(error)
     try:
         return Failed(_deliberate(error, service), _bounded_delay(error.retry_delay))
     except Exception as broken:  # A subclass of somebody's own may hold anything.
-        return Failed(_unexpected(broken))
+        return _unexpected(broken)
 
 
 def _bounded_delay(delay: timedelta | None) -> timedelta | None:
@@ -162,24 +165,25 @@ def _deliberate(error: HandlerError, service: str) -> Failure:
         message=_shortened(_storable(error.message), MAX_MESSAGE_CHARS),
         metadata=_bounded(error.metadata),
         domain=service,
-        type=_type_name(error),
+        type=type_name(error),
         stack_trace=_stack(error),
         retryable=error.retryable,
     )
 
 
-def _unexpected(error: BaseException) -> Failure:
+def _unexpected(error: BaseException) -> Failed:
     # The exception's text may hold anything, a password included: it stays in the stack trace.
-    return Failure(
+    failure = Failure(
         kind=FailureKind.APPLICATION,
         code=Code.UNKNOWN,
         reason="UNEXPECTED_EXCEPTION",
         message="The handler raised an unexpected exception; operators find it by the task's id.",
         domain=TASKWIRE_DOMAIN,
-        type=_type_name(error),
+        type=type_name(error),
         stack_trace=_stack(error),
         retryable=True,
     )
+    return Failed(failure, caught=catch(error))
 
 
 def _reason(given: str) -> str:
@@ -195,19 +199,12 @@ def _bounded(metadata: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _type_name(error: BaseException) -> str:
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
 def _stack(error: BaseException) -> str:
     # Both ends tell most: where the work began, and what was raised.
     try:
         text = _storable("".join(traceback.format_exception(error)))
     except Exception:  # An exception's own __str__ may raise; its type must still be recorded.
-        text = _type_name(error)
+        text = type_name(error)
     if len(text) <= MAX_STACK_CHARS:
         return text
     half = MAX_STACK_CHARS // 2

@@ -9,6 +9,7 @@ import subprocess
 import time
 from enum import Enum, auto
 
+from taskwire_admin.exception_book import ExceptionBook
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.settings import Settings
 from taskwire_worker.control import (
@@ -16,6 +17,7 @@ from taskwire_worker.control import (
     FromChild,
     Go,
     Loaded,
+    Observed,
     Refused,
     Renewed,
     Start,
@@ -47,9 +49,12 @@ class Phase(Enum):
 class Post:
     """A place for one worker process, which `fill`s it again when its process has died."""
 
-    def __init__(self, settings: Settings, heart: Heart, *, module: str) -> None:
+    def __init__(
+        self, settings: Settings, heart: Heart, exceptions: ExceptionBook, *, module: str
+    ) -> None:
         self._settings = settings
         self._heart = heart
+        self._exceptions = exceptions
         self._module = module
         self._child: Child | None = None
         self._pause_s = _FIRST_PAUSE_S
@@ -96,6 +101,8 @@ class Post:
                 self.refusal = problem
             case Unclaimed(count):
                 self._heart.unclaimed(self.worker_id, count)
+            case Observed(exceptions):
+                self._exceptions.add(exceptions)
 
     def registered(self, at: float) -> None:
         """The worker is in the store: it may claim."""

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from taskwire import ProgressReport, TaskContext
 from taskwire.context import Submit
+from taskwire_core.scope import Scope, working_on
 from taskwire_worker.handlers import Handler
 from taskwire_worker.messages import BadResult, UnreadableInput, encode_result, parse_input
 from taskwire_worker.outcome import Failed, Killed, Returned, failed_with, unreadable_input
@@ -30,11 +31,12 @@ def call(
     request = _request(handler, data)
     if isinstance(request, Failed):
         return request
-    try:
-        returned = handler.function(request, context)
-    # SystemExit too: a handler must not end its worker by `sys.exit`.
-    except BaseException as error:  # the edge that records whatever was raised
-        return _raised(handler, error)
+    with working_on(_scope(context, data)):
+        try:
+            returned = handler.function(request, context)
+        # SystemExit too: a handler must not end its worker by `sys.exit`.
+        except BaseException as error:  # the edge that records whatever was raised
+            return _raised(handler, error)
     return _result(handler, returned, max_result_bytes)
 
 
@@ -45,12 +47,13 @@ async def call_async(
     request = _request(handler, data)
     if isinstance(request, Failed):
         return request
-    try:
-        returned = await handler.function(request, context)
-    except BaseException as error:  # as above
-        if isinstance(error, asyncio.CancelledError) and context.cancelled:
-            return Killed()
-        return _raised(handler, error)
+    with working_on(_scope(context, data)):
+        try:
+            returned = await handler.function(request, context)
+        except BaseException as error:  # as above
+            if isinstance(error, asyncio.CancelledError) and context.cancelled:
+                return Killed()
+            return _raised(handler, error)
     return _result(handler, returned, max_result_bytes)
 
 
@@ -59,6 +62,12 @@ def _request(handler: Handler, data: bytes) -> Message | Failed:
         return parse_input(handler.input_class, data)
     except UnreadableInput:
         return unreadable_input(handler.input_class.DESCRIPTOR.full_name)
+
+
+def _scope(context: TaskContext, data: bytes) -> Scope:
+    """What the handler works on, for the lines that it logs and for what it raises."""
+    fields = {"task_id": context.id, "task_type": context.type, "attempt": str(context.attempt)}
+    return Scope(fields, private=data)
 
 
 def _raised(handler: Handler, error: BaseException) -> Failed:

@@ -12,6 +12,7 @@ from taskwire_core.failure import worker_lost
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
+from taskwire_worker.attempt_log import AttemptLog
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
@@ -45,6 +46,7 @@ class Runner:
         submitter: Callable[[Task], Submit],
         settle: Callable[[Settlement], None],
         done: Callable[[HeldTask], None],
+        log: AttemptLog,
         max_result_bytes: int,
     ) -> None:
         self._handlers = handlers
@@ -55,6 +57,7 @@ class Runner:
         self._submitter = submitter
         self._settle = settle
         self._done = done
+        self._log = log
         self._max_result_bytes = max_result_bytes
 
     def run(self, task_id: bytes, dispatch: int) -> None:
@@ -78,10 +81,12 @@ class Runner:
 
     def _end(self, held: HeldTask, outcome: Outcome) -> None:
         try:
-            self._settle(decide(held.task, outcome, stop=held.stopped, now_us=held.now_us()))
+            settlement = decide(held.task, outcome, stop=held.stopped, now_us=held.now_us())
+            self._settle(settlement)
         finally:
             self._progress.forget(held)
             self._done(held)
+        self._log.ended(held, self._handlers[held.task.type], outcome, settlement)
         if isinstance(outcome, Failed):
             _log_failure(held, outcome)
 

@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 
+from taskwire_admin.admin import Admin
 from taskwire_core.settings import Settings
 from taskwire_worker.heart import Beat, Heart, News, Registered
 from taskwire_worker.ports import WorkerBook
 from taskwire_worker.post import Phase, Post
+from taskwire_worker.standing import CrewsStanding
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,18 +37,23 @@ _GOODBYE_S = 10.0
 class Supervisor:
     """`run` in the main thread of the process; it handles the signals there."""
 
-    def __init__(self, settings: Settings, book: WorkerBook, *, module: str = CHILD_MODULE) -> None:
+    def __init__(
+        self, settings: Settings, book: WorkerBook, admin: Admin, *, module: str = CHILD_MODULE
+    ) -> None:
         self._settings = settings
+        self._admin = admin
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         interval_s = settings.lease_ttl.total_seconds() / 4
         self._heart = Heart(book, interval_s=interval_s, tell=self._hear_news)
         self._posts = [
-            Post(settings, self._heart, module=module) for _ in range(settings.worker_processes)
+            Post(settings, self._heart, admin.exceptions, module=module)
+            for _ in range(settings.worker_processes)
         ]
         self._signals = 0
         self._draining = False
         self._kill_at = float("inf")
+        self._last_step = self._last_beat = time.monotonic()
 
     def run(self) -> int:
         """Works until SIGTERM or SIGINT and answers with the process's exit code.
@@ -54,6 +61,13 @@ class Supervisor:
         A first signal drains, a second one ends everything now.
         """
         self._heart.start()
+        standing = CrewsStanding(
+            self._posts,
+            last_step=lambda: self._last_step,
+            last_beat=lambda: self._last_beat,
+            lease_s=self._settings.lease_ttl.total_seconds(),
+        )
+        self._admin.healthy, self._admin.ready = standing.healthy, standing.ready
         with self._signals_handled():
             while not self._over():
                 self._step()
@@ -70,7 +84,7 @@ class Supervisor:
         os.eventfd_write(self._bell, 1)
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now = self._last_step = time.monotonic()
         self._obey_signals(now)
         for post in self._posts:
             if post.phase is Phase.EMPTY and not self._draining and now >= post.fill_at:
@@ -120,6 +134,7 @@ class Supervisor:
             post.bury()
 
     def _act_on(self, news: News) -> None:
+        self._last_beat = max(self._last_beat, news.at)
         for post in self._posts:
             match news:
                 case Registered(worker_id, at) if worker_id == post.worker_id:

@@ -83,5 +83,6 @@ def load_workplace(
             contracts=settings.contracts,
             examples=examples,
             log_level=settings.log_level,
+            log_format=settings.log_format,
         ),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from taskwire_admin.admin import Admin
 from taskwire_cli import beside_services
 from taskwire_cli.connection import current_settings
 from taskwire_cli.database import claimed
@@ -42,7 +43,7 @@ def dev() -> int:
     """Embedded, or beside the configured services."""
     found = current_settings()
     require_whole(found)
-    log_to_stderr(found.log_level)
+    log_to_stderr(found.log_level, found.log_format)
     if not found.embedded:
         return beside_services.run(found)
     run_embedded_with_worker(found)
@@ -70,12 +71,14 @@ def run_embedded_with_worker(settings: Settings) -> None:
             bus=foundation.bus,
             exchange=foundation.exchange,
             deployment_id=foundation.deployment_id,
+            admin=admin,
         )
 
     def on_ready(port: int) -> None:
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         where = f"data in {settings.data_dir.absolute()}"
-        print(greeting(address, contracts.types, where=where), flush=True)
+        print(greeting(address, contracts.types, where=where, admin=admin_address), flush=True)
 
-    with claimed(settings):
-        run_embedded(settings, contracts, make_worker, on_ready)
+    admin = Admin("dev")
+    with claimed(settings), admin.open(settings.admin_listen) as admin_address:
+        run_embedded(settings, contracts, make_worker, on_ready, admin)

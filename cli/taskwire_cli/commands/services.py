@@ -26,7 +26,7 @@ def gateway() -> int:
     from taskwire_gateway.main import run
 
     found = current_settings()
-    log_to_stderr(found.log_level)
+    log_to_stderr(found.log_level, found.log_format)
     return run(found)
 
 
@@ -44,5 +44,5 @@ def worker() -> int:
     from taskwire_worker.main import run
 
     found = current_settings()
-    log_to_stderr(found.log_level)
+    log_to_stderr(found.log_level, found.log_format)
     return run(found)

@@ -98,6 +98,11 @@ class EmbeddedFeed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted: Counter[bytes] = Counter()
 
+    @property
+    def listening(self) -> bool:
+        """Whether rings arrive now."""
+        return self in self._bus.feeds
+
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._bus.feeds.add(self)

@@ -8,9 +8,11 @@ from concurrent.futures import Future
 import taskwire_contracts
 from taskwire import Isolation
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
+from taskwire_admin.exception_book import ExceptionBook
 from taskwire_core.failure import FailureKind
 from taskwire_core.lifecycle import State
 from taskwire_core.recovery import Settlement
+from taskwire_worker.attempt_log import AttemptLog
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
@@ -45,6 +47,7 @@ def test_an_attempt_that_cannot_be_run_here_ends_at_once() -> None:
         submitter=lambda task: lambda request: Future(),
         settle=settled.append,
         done=ended.append,
+        log=AttemptLog(ExceptionBook()),
         max_result_bytes=1000,
     )
 

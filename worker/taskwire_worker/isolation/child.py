@@ -46,7 +46,7 @@ def run_child(descriptor: int, parent: int) -> None:
     pipe = adopt(descriptor, parent)
     setup = pipe.recv()
     assert isinstance(setup, ChildSetup)
-    log_to_stderr(setup.log_level)
+    log_to_stderr(setup.log_level, setup.log_format)
     try:
         handlers = _load(setup)
     except ConfigurationError as error:

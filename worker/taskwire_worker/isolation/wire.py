@@ -21,6 +21,7 @@ class ChildSetup:
     contracts: tuple[str, ...] = ()
     examples: bool = False
     log_level: str = "INFO"
+    log_format: str = "line"
 
 
 @dataclass(frozen=True, slots=True)

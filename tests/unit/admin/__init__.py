@@ -1,0 +1,1 @@
+"""The worker room, without servers: fakes stand for the store and the broker."""

@@ -1,0 +1,62 @@
+"""What is counted of attempts, and which of their failures somebody should look at.
+
+A handler's own errors are answers, and a time-out is a number. An exception that the handler
+did not foresee, a result that is none and a process that died under it are shown to operators.
+"""
+
+from __future__ import annotations
+
+from taskwire_admin.exception_book import ExceptionBook
+from taskwire_admin.occurrence import ERROR, WARNING, Occurrence
+from taskwire_core.caught import Caught, Frame
+from taskwire_core.ids import to_text
+from taskwire_core.lifecycle import State
+from taskwire_core.recovery import Settlement
+from taskwire_worker.handlers import Handler
+from taskwire_worker.held import HeldTask
+from taskwire_worker.outcome import Died, Failed, Outcome
+
+
+class AttemptLog:
+    """Called by the threads that run attempts; must cost next to nothing."""
+
+    def __init__(self, exceptions: ExceptionBook) -> None:
+        self._exceptions = exceptions
+
+    def ended(
+        self, held: HeldTask, handler: Handler, outcome: Outcome, settlement: Settlement
+    ) -> None:
+        """An attempt came to `outcome`, and its task to where `settlement` puts it."""
+        caught = _unexpected(outcome, handler)
+        if caught is None or held.stopped is not None:
+            return
+        self._exceptions.record(
+            Occurrence(
+                caught,
+                kind="task",
+                place=held.task.type,
+                severity=WARNING if settlement.target is State.RETRYING else ERROR,
+                fields={"task_id": to_text(held.task.id), "attempt": str(held.task.attempt)},
+            )
+        )
+
+
+def _unexpected(outcome: Outcome, handler: Handler) -> Caught | None:
+    match outcome:
+        case Failed(caught=Caught() as caught):
+            return caught
+        case Failed(failure) if failure.reason in ("BAD_RESULT", "INPUT_UNREADABLE"):
+            return Caught(failure.reason, failure.message, (_place_of(handler),))
+        case Died():
+            text = "The process that ran the attempt, and no other, ended while it ran."
+            return Caught("WORKER_LOST", text, (_place_of(handler),))
+        case _:
+            return None
+
+
+def _place_of(handler: Handler) -> Frame:
+    """Where the handler is written: its failure has no stack of its own."""
+    code = getattr(handler.function, "__code__", None)
+    if code is None:
+        return Frame(handler.task_type.name, 0, "handler")
+    return Frame(code.co_filename, code.co_firstlineno, code.co_name)
