@@ -43,6 +43,7 @@ def run(settings: Settings) -> int:
     pair = _Pair(
         _environment(settings),
         listen=settings.listen,
+        admin_listen=settings.admin_listen,
         kill_after_s=settings.drain_grace.total_seconds() + _KILL_AFTER_S,
     )
     return pair.run()
@@ -55,6 +56,12 @@ def completed(settings: Settings) -> Settings:
         return settings
     examples = Path(taskwire.__file__).parent / "_contracts" / "examples.binpb"
     return replace(settings, contracts=(str(examples),), handlers=EXAMPLE_HANDLERS)
+
+
+def next_port(admin_listen: str) -> str:
+    """The worker's admin address where the gateway has `admin_listen`: the port after it."""
+    host, _, port = admin_listen.rpartition(":")
+    return f"{host}:{int(port) + 1}" if host and int(port) else admin_listen
 
 
 def _upgrade(url: str) -> None:
@@ -80,8 +87,16 @@ def _end_with_parent() -> None:
 
 
 class _Pair:
-    def __init__(self, environment: Mapping[str, str], *, listen: str, kill_after_s: float) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        listen: str,
+        admin_listen: str,
+        kill_after_s: float,
+    ) -> None:
         self._environment = environment
+        self._admin_listen = admin_listen
         self._listen = listen
         self._kill_after_s = kill_after_s
         self._children: list[subprocess.Popen[bytes]] = []
@@ -109,9 +124,10 @@ class _Pair:
     def _start(self, service: str) -> subprocess.Popen[bytes]:
         # Ctrl-C reaches a whole process group; a group of its own gets each signal once.
         command = [sys.executable, "-m", "taskwire_cli", service]
-        return subprocess.Popen(
-            command, env=self._environment, process_group=0, preexec_fn=_end_with_parent
-        )
+        env = self._environment
+        if service == "worker":
+            env = {**env, "TASKWIRE_ADMIN_LISTEN": next_port(self._admin_listen)}
+        return subprocess.Popen(command, env=env, process_group=0, preexec_fn=_end_with_parent)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()

@@ -73,7 +73,9 @@ def refusal(bare: Taskwire, monkeypatch: pytest.MonkeyPatch) -> Refusal:
     """The one line with which a command refuses to start with these settings."""
     for module in ("dev", "services"):
         # It would take pytest's own handlers away.
-        monkeypatch.setattr(f"taskwire_cli.commands.{module}.log_to_stderr", lambda level: None)
+        monkeypatch.setattr(
+            f"taskwire_cli.commands.{module}.log_to_stderr", lambda level, form: None
+        )
 
     def refused(command: str = "dev", **settings: str) -> str:
         for name, value in settings.items():

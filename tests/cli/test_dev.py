@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskwire.client import Client, ended
-from taskwire_cli.beside_services import completed
+from taskwire_cli.beside_services import completed, next_port
 from taskwire_cli.database import claimed
 from taskwire_core.settings import Settings
 from tests.cli.conftest import FLAKY, SLEEP, Refusal, Taskwire
@@ -133,6 +133,22 @@ def test_beside_services_the_examples_are_settings_like_any_other(tmp_path: Path
     assert settings.database_url == f"sqlite:///{tmp_path}/taskwire.db"
     assert Path(settings.contracts[0]).exists()
     assert settings.handlers == ("taskwire_examples",)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "worker"),
+    [
+        ("127.0.0.1:6000", "127.0.0.1:6001"),
+        ("[::1]:6000", "[::1]:6001"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("auto", "auto"),
+        ("off", "off"),
+    ],
+)
+def test_beside_services_the_worker_s_admin_port_follows_the_gateway_s(
+    gateway: str, worker: str
+) -> None:
+    assert next_port(gateway) == worker
 
 
 def test_beside_services_own_contracts_leave_the_examples_out(tmp_path: Path) -> None:
