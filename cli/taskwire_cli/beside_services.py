@@ -20,11 +20,11 @@ from types import FrameType
 import taskwire
 from taskwire.client import Client
 from taskwire_cli.connection import reachable_form
-from taskwire_cli.database import database_url
 from taskwire_cli.greeting import greeting
 from taskwire_core.settings import Settings
 from taskwire_db import schema
 from taskwire_db.database import Database
+from taskwire_db.place import database_url
 from taskwire_worker.workplace import EXAMPLE_HANDLERS
 
 _KILL_AFTER_S = 15.0

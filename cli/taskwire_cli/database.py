@@ -1,4 +1,4 @@
-"""Which database a command means, and that no two embedded processes mean the same."""
+"""That no two embedded processes mean the same database."""
 
 from __future__ import annotations
 
@@ -11,25 +11,6 @@ from pathlib import Path
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.settings import Settings
 from taskwire_db.database import Database
-
-
-def database_url(settings: Settings) -> str:
-    """The configured database, or else the one in the data folder, which is made.
-
-    Raises:
-        ConfigurationError: the folder cannot be made.
-    """
-    if settings.database_url:
-        return settings.database_url
-    folder = settings.data_dir.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the data folder {folder} cannot be made: {error.strerror};"
-            " set TASKWIRE_DATA_DIR to another one"
-        ) from None
-    return f"sqlite:///{folder / 'taskwire.db'}"
 
 
 @contextlib.contextmanager

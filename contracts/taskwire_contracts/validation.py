@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import Message
@@ -37,17 +38,22 @@ class Rules:
         """Refuse a request that breaks its rules.
 
         Raises:
-            InvalidRequest: with all that is wrong.
+            InvalidRequest: FIELD_VIOLATION, with all that is wrong.
         """
         found = self.violations(message)
         if found:
-            first = found[0]
-            raise InvalidRequest(
-                "FIELD_VIOLATION",
-                "The request is not valid; correct the fields that the details name."
-                f" {first.field}: {first.description}.",
-                violations=found,
-            )
+            raise not_valid(found)
+
+
+def not_valid(found: Sequence[FieldViolation]) -> InvalidRequest:
+    """The error of a request whose fields break their rules; at least one does."""
+    first = found[0]
+    return InvalidRequest(
+        "FIELD_VIOLATION",
+        "The request is not valid; correct the fields that the details name."
+        f" {first.field}: {first.description}.",
+        violations=found,
+    )
 
 
 def join(prefix: str, path: str) -> str:

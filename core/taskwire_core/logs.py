@@ -49,6 +49,7 @@ FIELDS = frozenset(
         "task_type",
         "types",
         "unwritten",
+        "user",
         "worker_id",
     }
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.user import DEV
 
 PREFIX = "TASKWIRE_"
 
@@ -107,6 +108,9 @@ class Settings:
     )
     rabbitmq_url: str = _setting("", "amqp://user:password@host:5672/vhost", _text)
     redis_url: str = _setting("", "redis://host:6379/0", _text)
+    user: str = _setting(
+        DEV, "the name of the user as whom everybody acts: nobody is authenticated", _text
+    )
     data_dir: Path = _setting(
         Path("data"),
         "folder of the embedded database and of the workers' spool files",

@@ -57,6 +57,32 @@ def engine_for(url: sa.URL, *, writable: bool) -> sa.Engine:
     return _postgresql(url, writable)
 
 
+def engine_for_people(url: sa.URL) -> sa.Engine:
+    """An engine for somebody's shell, where a transaction stays open while they think.
+
+    On SQLite reading holds no lock, and the first write takes the writers' lock.
+
+    Raises:
+        ConfigurationError: the driver is not installed.
+    """
+    if url.get_backend_name() != "sqlite":
+        engine = _postgresql(url, writable=True)
+        sa.event.listen(engine, "connect", _be_patient)
+        return engine
+    engine = _sqlite_file(url, writable=True)
+    sa.event.listen(engine, "connect", _begin_with_the_first_write)
+    return engine
+
+
+def _be_patient(connection: Any, _record: object) -> None:  # psycopg's
+    connection.execute("SET idle_in_transaction_session_timeout = '10min'")
+    connection.commit()
+
+
+def _begin_with_the_first_write(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = "IMMEDIATE"
+
+
 def _postgresql(url: sa.URL, writable: bool) -> sa.Engine:
     try:
         engine = sa.create_engine(
@@ -88,6 +114,13 @@ def _prepare_postgresql(writable: bool) -> Callable[[Any, object], None]:
 
 
 def _sqlite(url: sa.URL, writable: bool) -> sa.Engine:
+    engine = _sqlite_file(url, writable)
+    begin = "BEGIN IMMEDIATE" if writable else "BEGIN"
+    sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql(begin) and None)
+    return engine
+
+
+def _sqlite_file(url: sa.URL, writable: bool) -> sa.Engine:
     engine = sa.create_engine(
         url,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
@@ -96,8 +129,6 @@ def _sqlite(url: sa.URL, writable: bool) -> sa.Engine:
     )
     sa.event.listen(engine, "connect", _prepare_sqlite(writable))
     sa.event.listen(engine, "connect", _remember_file(url.database))
-    begin = "BEGIN IMMEDIATE" if writable else "BEGIN"
-    sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql(begin) and None)
     return engine
 
 

@@ -289,6 +289,17 @@ leaders = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# Which user a CreateUser with a request id has made.
+user_requests = sa.Table(
+    "user_requests",
+    metadata,
+    sa.Column("creator", sa.Text, primary_key=True),
+    sa.Column("request_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False, index=True),
+    sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 GUARD_SQLITE = """
 CREATE TRIGGER tasks_state_guard BEFORE UPDATE OF state ON tasks
 WHEN OLD.state >= 6 OR NEW.version <> OLD.version + 1

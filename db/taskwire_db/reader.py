@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.sizes import StoreSizes
 from taskwire_core.task import Task, View
+from taskwire_core.user import User, UserLookup
 from taskwire_db.clock import Clock
 from taskwire_db.database import Database
 from taskwire_db.group import AnyRow
@@ -29,6 +30,7 @@ from taskwire_db.models import (
     workers,
 )
 from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.operations.users import read_user, users
 from taskwire_db.sizes import read_sizes
 
 P = ParamSpec("P")
@@ -117,6 +119,19 @@ class Reader:
             task_requests.c.request_id.in_(list(request_ids)),
         )
         return {row[0]: (bytes(row[1]), bytes(row[2])) for row in self._all(statement)}
+
+    def users(self, lookup: UserLookup) -> list[User]:
+        """The users that are asked for, in the order of their ids."""
+        statement = sa.select(users).order_by(users.c.id).limit(lookup.limit)
+        if lookup.after:
+            statement = statement.where(users.c.id > lookup.after)
+        if lookup.id:
+            statement = statement.where(users.c.id == lookup.id)
+        for name in ("username", "email"):
+            value = getattr(lookup, name)
+            if value:
+                statement = statement.where(sa.func.lower(users.c[name]) == value.lower())
+        return [read_user(row) for row in self._all(statement)]
 
     def live_workers(self) -> list[LiveWorker]:
         """The workers whose lease is alive now."""

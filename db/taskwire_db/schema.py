@@ -13,7 +13,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.user import DEV
 from taskwire_db.database import Database, new_deployment
+from taskwire_db.operations.users import acting_user
+from taskwire_db.orm import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -25,23 +28,32 @@ def upgrade(database: Database, revision: str = "head") -> None:
         ConfigurationError: there is no such revision, or the database is of a newer taskwire.
         StoreUnavailable: the database does not answer.
     """
-    found = current(database)
-    if found is not None and not _is_known(found):
-        raise _other_revision(found)
+    _refuse_newer(database)
     with _alembic(database) as config:
         command.upgrade(config, revision)
-    if revision == "head":
-        with database.transaction() as transaction:
-            new_deployment(transaction.connection, transaction.now_us)
+    if current(database) == head():
+        found_deployment(database)
+
+
+def found_deployment(database: Database) -> None:
+    """Give a new database its name and its first user; an existing one keeps its own.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    with database.transaction() as transaction:
+        new_deployment(transaction.connection, transaction.now_us)
+        acting_user(transaction, [DEV])
 
 
 def downgrade(database: Database, revision: str) -> None:
     """Take the schema back to `revision` ("base" removes every table and all data).
 
     Raises:
-        ConfigurationError: there is no such revision.
+        ConfigurationError: there is no such revision, or the database is of a newer taskwire.
         StoreUnavailable: the database does not answer.
     """
+    _refuse_newer(database)
     with _alembic(database) as config:
         command.downgrade(config, revision)
 
@@ -105,6 +117,12 @@ def check(database: Database) -> None:
     raise _other_revision(found)
 
 
+def _refuse_newer(database: Database) -> None:
+    found = current(database)
+    if found is not None and not _is_known(found):
+        raise _other_revision(found)
+
+
 def _is_known(revision: str) -> bool:
     return revision in {script.revision for script in _scripts().walk_revisions()}
 
@@ -142,9 +160,6 @@ def _alembic(database: Database) -> Iterator[Config]:
 def create_all(database: Database) -> None:
     """Every table straight from the models; for tests that compare them with the migrations."""
     with database.connect() as connection:
-        from taskwire_db.operator_models import metadata
-
         metadata.create_all(connection)
         connection.commit()
-    with database.transaction() as transaction:
-        new_deployment(transaction.connection, transaction.now_us)
+    found_deployment(database)

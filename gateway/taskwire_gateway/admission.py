@@ -1,4 +1,4 @@
-"""Admission control: how many calls of each kind are served at once, and when none is.
+"""Admission control: who calls, how many calls of each kind are served at once, and when none is.
 
 grpc's own `maximum_concurrent_rpcs` counts streams together with short calls; here each
 kind has its own limit, so that watchers cannot shut out submissions. The bytes of all requests
@@ -13,6 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from taskwire_core.errors import Refused, RequestError, Unavailable
+from taskwire_gateway.identity import Identity
 
 
 class Kind(StrEnum):
@@ -35,8 +36,13 @@ class Admission:
     """Counts the calls in progress. Used on the event loop only."""
 
     def __init__(
-        self, limits: dict[Kind, int] | None = None, *, request_bytes: int = REQUEST_BYTES
+        self,
+        identity: Identity,
+        limits: dict[Kind, int] | None = None,
+        *,
+        request_bytes: int = REQUEST_BYTES,
     ) -> None:
+        self.identity = identity
         self._limits = {**LIMITS, **(limits or {})}
         self._open = dict.fromkeys(Kind, 0)
         self._most_bytes = request_bytes
@@ -93,6 +99,7 @@ class Gate:
     """The way in for calls of one kind; it has no state of its own and is shared by all."""
 
     def __init__(self, admission: Admission, kind: Kind) -> None:
+        self.identity = admission.identity
         self._admission = admission
         self._kind = kind
 

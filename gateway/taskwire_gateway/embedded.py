@@ -23,6 +23,7 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
 from taskwire_core.task import AnyRing, Dispatch
+from taskwire_core.user import DEV
 from taskwire_db import operations
 from taskwire_db.database import Database
 from taskwire_db.feed.embedded import (
@@ -30,10 +31,13 @@ from taskwire_db.feed.embedded import (
     EmbeddedBus,
     EmbeddedFeed,
 )
+from taskwire_db.place import database_url
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.queues import GatewayQueueStore
+from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Surroundings
+from taskwire_gateway.identity import Identity
 from taskwire_gateway.main import serve_until_stopped, show, tuning_of, uvloop_runner
 from taskwire_gateway.store import GatewayStore
 
@@ -131,7 +135,7 @@ def _lock(folder: Path) -> int:
 
 def lay_foundation(settings: Settings) -> Foundation:
     """The data folder's database, upgraded, and what stands on it; the caller closes it."""
-    url = settings.database_url or f"sqlite:///{settings.data_dir / 'taskwire.db'}"
+    url = database_url(settings)
     database = Database(url)
     taskwire_db.schema.upgrade(database)
     bus = EmbeddedBus()
@@ -156,7 +160,8 @@ async def _serve(
     on_ready: Callable[[int], None],
     admin: Admin,
 ) -> None:
-    around = surroundings(contracts, foundation, held=lambda: worker.unclaimed)
+    identity = everybody(foundation.database, settings.user)
+    around = surroundings(contracts, foundation, identity, held=lambda: worker.unclaimed)
     gateway = Gateway(around, tuning_of(settings, stack_traces=True))
     show(gateway, around.store, admin)
     await asyncio.to_thread(worker.start)
@@ -169,15 +174,23 @@ async def _serve(
             worker.hurry()
             raise
 
+    def ready(port: int) -> None:
+        identity.warn()
+        on_ready(port)
+
     try:
-        await serve_until_stopped(gateway, settings, on_ready, also_drain=drain_worker)
+        await serve_until_stopped(gateway, settings, ready, also_drain=drain_worker)
     except (ConfigurationError, StoreUnavailable):
         await asyncio.to_thread(worker.drain, 0.0)
         raise
 
 
 def surroundings(
-    contracts: Contracts, foundation: Foundation, *, held: Callable[[], int] = lambda: 0
+    contracts: Contracts,
+    foundation: Foundation,
+    identity: Identity | None = None,
+    *,
+    held: Callable[[], int] = lambda: 0,
 ) -> Surroundings:
     """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
 
@@ -207,6 +220,8 @@ def surroundings(
         contracts=contracts,
         store=GatewayStore(foundation.database, foundation.writer, foundation.reader, ttl_us=None),
         queues=GatewayQueueStore(foundation.writer, foundation.reader),
+        users=StoredUsers(foundation.writer, foundation.reader),
+        identity=identity or everybody(foundation.database, DEV),
         depths=_Depths(foundation, held),
         clock=foundation.database.clock,
         make_feed=feed,

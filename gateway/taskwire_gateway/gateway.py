@@ -20,6 +20,7 @@ from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import AnyRing, Dispatch
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
+from taskwire_gateway.identity import Identity
 from taskwire_gateway.keeper.backlog import Backlog
 from taskwire_gateway.keeper.keeper import Chore, Keeper
 from taskwire_gateway.keeper.ports import (
@@ -58,6 +59,10 @@ from taskwire_gateway.use_cases.recording import Recording
 from taskwire_gateway.use_cases.retrying import Retrying, TaskRetrier
 from taskwire_gateway.use_cases.running_now import RunningNow
 from taskwire_gateway.use_cases.submitting import Submitting
+from taskwire_gateway.users import service as user_service
+from taskwire_gateway.users.managing import Users
+from taskwire_gateway.users.ports import UserStore
+from taskwire_gateway.users.service import UserService
 from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.watching import Tombstones, Watching
 from taskwire_gateway.workers_alive import LiveWorkers
@@ -67,7 +72,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 5.0
 FORGET_ACTIVITY_S = 60.0
 
-SERVICES = (task_service.SERVICE, queue_service.SERVICE)
+SERVICES = (task_service.SERVICE, queue_service.SERVICE, user_service.SERVICE)
 """taskwire's own services, beside those of the contracts."""
 
 
@@ -145,6 +150,8 @@ class Surroundings:
     contracts: Contracts
     store: Store
     queues: QueueStore
+    users: UserStore
+    identity: Identity
     depths: QueueDepths
     clock: Clock
     make_feed: MakeFeed
@@ -183,11 +190,12 @@ class Gateway:
             self._dispatcher.confirmed, self._dispatcher.refused, self._dispatcher.connected
         )
         self._admission = Admission(
+            around.identity,
             {
                 Kind.UNARY: tuning.max_calls,
                 Kind.WATCH: tuning.max_watches,
                 Kind.DURABLE: tuning.max_watches,
-            }
+            },
         )
         self._keeper = Keeper(
             leadership=around.store,
@@ -338,18 +346,14 @@ class Gateway:
             rules,
             around.page_tokens,
         )
-        reflection = Reflection(around.contracts.pool, self._services)
-        return Handlers(
-            {
-                **handlers,
-                **service.handlers(self._admission),
-                **at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY))),
-                **at_task_service(self._submit_streams.methods(self._admission)),
-                **queues.handlers(self._admission),
-                **reflection.handlers(),
-            },
-            around.contracts,
-        )
+        handlers |= service.handlers(self._admission)
+        handlers |= at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY)))
+        handlers |= at_task_service(self._submit_streams.methods(self._admission))
+        handlers |= queues.handlers(self._admission)
+        users = UserService(Users(around.users), rules, around.page_tokens)
+        handlers |= users.handlers(self._admission)
+        handlers |= Reflection(around.contracts.pool, self._services).handlers()
+        return Handlers(handlers, around.contracts)
 
     async def _keep_alive(self) -> None:
         while True:

@@ -30,6 +30,7 @@ from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.queues import GatewayQueueStore
+from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Store, Surroundings, Tuning
 from taskwire_gateway.signals import Stop
 from taskwire_gateway.standing import LoopStanding
@@ -90,6 +91,7 @@ async def _serve(
     settings: Settings, contracts: Contracts, database: Database, admin: Admin
 ) -> None:
     deployment_id = database.deployment_id
+    identity = everybody(database, settings.user)
     announcer = RedisAnnouncer(settings.redis_url, deployment_id)
     writer = Writer(database, announce=announcer.announce)
     reader = Reader(settings.database_url)
@@ -98,6 +100,8 @@ async def _serve(
         contracts=contracts,
         store=GatewayStore(database, writer, reader, ttl_us=ttl_us),
         queues=GatewayQueueStore(writer, reader),
+        users=StoredUsers(writer, reader),
+        identity=identity,
         depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
         clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),
@@ -107,7 +111,7 @@ async def _serve(
     try:
         gateway = Gateway(around, tuning_of(settings, stack_traces=False))
         show(gateway, around.store, admin)
-        await serve_until_stopped(gateway, settings, lambda port: None)
+        await serve_until_stopped(gateway, settings, lambda port: identity.warn())
     finally:
         writer.close()
         reader.close()

@@ -22,6 +22,7 @@ from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.ended_tasks import EndedTaskStore
 from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S
 from taskwire_gateway.ports import Cancelled, Planned, Recorded, RequestIdsReused
+from taskwire_gateway.users.managing import user_not_found
 from taskwire_gateway.workers_alive import Served
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ class GatewayStore:
         unit = db.SubmitUnit(
             tuple(db.Submission(p.task, self.gateway_id if p.publish else None) for p in tasks)
         )
-        result = await self._writer.call(db.submit, unit)
+        try:
+            result = await self._writer.call(db.submit_owned, unit)
+        except db.OwnerGone:
+            raise user_not_found(tasks[0].task.owner) from None
         if result.reused:
             raise RequestIdsReused(result.reused)
         return [Recorded(found.task, found.created) for found in result.submitted]

@@ -13,6 +13,7 @@ from taskwire.client.queues import Queues
 from taskwire.client.schema import Schema
 from taskwire.client.service_config import service_config
 from taskwire.client.short_call import Request, Response, short_call
+from taskwire.client.users import Users
 from taskwire.v1 import task_service_pb2_grpc
 
 DEFAULT_TARGET = "127.0.0.1:50051"
@@ -48,6 +49,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
         self.queues = Queues(self.channel, timeout_s)
+        self.users = Users(self.channel, timeout_s)
 
     def __enter__(self) -> Self:
         return self

@@ -65,6 +65,21 @@ def test_an_unknown_revision_is_one_line(taskwire: Taskwire, command: str) -> No
     assert "nowhere" in answer.line
 
 
+@pytest.mark.parametrize("command", ["upgrade", "downgrade"])
+def test_a_database_of_a_newer_taskwire_is_one_line(
+    taskwire: Taskwire, tmp_path: Path, command: str
+) -> None:
+    taskwire("db", "upgrade")
+    connection = sqlite3.connect(tmp_path / "taskwire.db")
+    with connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    answer = taskwire("db", command, *(("base", "--yes") if command == "downgrade" else ()))
+    assert answer.code == 2
+    assert "written by a newer taskwire: upgrade this program" in answer.line
+    assert "tasks" in tables(tmp_path)
+
+
 def test_an_url_that_is_none_is_one_line(
     taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

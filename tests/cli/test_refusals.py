@@ -91,6 +91,25 @@ def test_a_database_of_a_newer_taskwire(
     assert "upgrade this program" in line
 
 
+def test_an_embedded_database_of_a_newer_taskwire(
+    settings: dict[str, str], refusal: Refusal, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "taskwire.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    line = refusal("dev", data_dir=str(tmp_path), listen=settings["listen"])
+    assert "is at revision 9999" in line
+
+
+@pytest.mark.parametrize("service", ["gateway", "dev"])
+def test_a_user_to_act_as_who_does_not_exist(
+    settings: dict[str, str], refusal: Refusal, service: str
+) -> None:
+    alone = {name: settings[name] for name in ("data_dir", "listen")}
+    line = refusal(service, **(alone if service == "dev" else settings), user="ada")
+    assert line.startswith("taskwire: TASKWIRE_USER names the user ada, whom there is not; ")
+
+
 def test_a_gateway_without_contracts(settings: dict[str, str], refusal: Refusal) -> None:
     line = refusal("gateway", **{**settings, "contracts": ""})
     assert "TASKWIRE_CONTRACTS" in line

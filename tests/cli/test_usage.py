@@ -22,6 +22,8 @@ COMMANDS = (
     *(["contracts"], ["contracts", "build"]),
     *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),
     *(["types"], ["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
+    *(["users"], ["users", "list"], ["users", "create"], ["users", "get"]),
+    *(["users", "update"], ["users", "delete"]),
 )
 
 
@@ -29,7 +31,7 @@ COMMANDS = (
 def test_help_teaches_every_command(bare: Taskwire, command: list[str]) -> None:
     answer = bare(*command, "--help")
     assert answer.code == 0
-    is_group = command in (["db"], ["contracts"], ["queue"])
+    is_group = command in (["db"], ["contracts"], ["queue"], ["users"])
     assert is_group or "Example" in answer.out
 
 

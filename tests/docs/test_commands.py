@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ def reader(folder: Path, address: str, **places: str) -> Iterator[Session]:
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("protos", "examples", "tests"):
         (folder / name).symlink_to(ROOT / name)
+    # Alembic writes new migrations here.
+    shutil.copytree(ROOT / "db", folder / "db", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "alembic.ini", folder)
     here = {_DOCUMENTED[name]: url for name, url in [*places.items(), ("gateway", address)]}
     session = Session(folder, _environment(address), here)
     try:

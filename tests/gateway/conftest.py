@@ -14,6 +14,7 @@ from taskwire_core.settings import Settings
 from taskwire_gateway.embedded import Foundation, lay_foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
 from tests.gateway.running import Running, Worker
+from tests.gateway.two_users import Gateways, acting_as_ada
 
 PROTOS = Path(__file__).parent / "protos"
 LIMITS = Limits(payload_bytes=2_000, batch_items=10, batch_bytes=8_000)
@@ -38,10 +39,12 @@ def foundation(tmp_path: Path) -> Iterator[Foundation]:
     found.close()
 
 
+TUNING = Tuning(limits=LIMITS, stack_traces=True)
+
+
 @pytest.fixture
 async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator[Running]:
-    tuning = Tuning(limits=LIMITS, stack_traces=True)
-    gateway = Gateway(surroundings(contracts, foundation), tuning)
+    gateway = Gateway(surroundings(contracts, foundation), TUNING)
     port = await gateway.start("127.0.0.1:0")
     address = f"127.0.0.1:{port}"
     async with grpc.aio.insecure_channel(address) as channel:
@@ -52,3 +55,11 @@ async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator
 @pytest.fixture
 def worker(foundation: Foundation) -> Worker:
     return Worker(foundation)
+
+
+@pytest.fixture
+async def gateways(
+    running: Running, foundation: Foundation, contracts: Contracts
+) -> AsyncIterator[Gateways]:
+    async with acting_as_ada(foundation, contracts, TUNING) as ada:
+        yield Gateways(running, ada)

@@ -30,6 +30,7 @@ from taskwire_core.task import Attempt, Payload, View
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
+from taskwire_gateway.identity import Everybody
 from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.rpc.calls import Call, Send, stream
 from taskwire_gateway.rpc.statuses import status_of, wire_message
@@ -38,6 +39,8 @@ from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
 from tests.support.eventually import eventually_async
 from tests.support.tasks import task
+
+ANYBODY = Everybody("dev", "dev")
 
 
 async def reflect(
@@ -66,6 +69,7 @@ async def test_reflection_lists_every_service(running: Running, version: str) ->
         "grpc.reflection.v1alpha.ServerReflection",
         "taskwire.v1.QueueService",
         "taskwire.v1.TaskService",
+        "taskwire.v1.UserService",
     }
 
 
@@ -239,7 +243,7 @@ async def test_a_caller_that_goes_while_it_is_written_to_is_no_error(
     async def serve(_request: pb.WatchTaskRequest, _call: Call, send: Send) -> None:
         await send(pb.WatchTaskResponse())
 
-    handler: Any = stream(pb.WatchTaskRequest, Admission().gate(Kind.WATCH), serve)
+    handler: Any = stream(pb.WatchTaskRequest, Admission(ANYBODY).gate(Kind.WATCH), serve)
     with pytest.raises(asyncio.CancelledError):
         await handler.unary_stream(b"", Gone())
     assert not caplog.records
@@ -304,7 +308,7 @@ def test_a_message_fits_into_a_header_however_it_is_spelled(text: str) -> None:
 
 
 def test_the_bytes_of_all_requests_in_progress_have_one_limit() -> None:
-    admission = Admission(request_bytes=100)
+    admission = Admission(ANYBODY, request_bytes=100)
     unary, durable = admission.gate(Kind.UNARY), admission.gate(Kind.DURABLE)
     with unary.admit(b"x" * 150):
         with pytest.raises(Unavailable, match="busy") as refused, durable.admit(b"x"):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import click
 
 from taskwire_cli.connection import current_settings
-from taskwire_cli.database import database_url
 from taskwire_db import schema
 from taskwire_db.database import Database
+from taskwire_db.place import database_url
 
 
 @click.group()

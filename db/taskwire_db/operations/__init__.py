@@ -69,6 +69,14 @@ from taskwire_db.operations.sweeps import (
     sweep_orphans,
     sweep_stranded,
 )
+from taskwire_db.operations.users import (
+    OwnerGone,
+    acting_user,
+    change_user,
+    create_user,
+    delete_user,
+    submit_owned,
+)
 
 __all__ = [
     "AttemptOver",
@@ -85,6 +93,7 @@ __all__ = [
     "KeyReused",
     "Leadership",
     "Lease",
+    "OwnerGone",
     "PauseRequest",
     "ProgressRow",
     "RetryResult",
@@ -97,11 +106,15 @@ __all__ = [
     "Sweep",
     "UnitResult",
     "WorkerRow",
+    "acting_user",
     "cancel",
+    "change_user",
     "claim",
+    "create_user",
     "delete",
     "delete_expired",
     "delete_gateway",
+    "delete_user",
     "delete_worker",
     "expire_worker",
     "forget_activity",
@@ -123,6 +136,7 @@ __all__ = [
     "settle",
     "submit",
     "submit_children",
+    "submit_owned",
     "sweep_deadlines",
     "sweep_due",
     "sweep_lost",

@@ -20,8 +20,8 @@ from taskwire_db.operations.submit import (
     Submitted,
     SubmitUnit,
     UnitResult,
-    submit,
 )
+from taskwire_db.operations.users import submit_owned
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def retry(tx: Transaction, retries: Sequence[Submission]) -> list[RetryResult | 
         for each, state in zip(retries, sources, strict=True)
         if state is not None and state.terminal
     ]
-    results = iter(submit(tx, [SubmitUnit((each,)) for each in wanted]))
+    results = iter(submit_owned(tx, [SubmitUnit((each,)) for each in wanted]))
     return [
         _answer(state, next(results))
         if state is not None and state.terminal

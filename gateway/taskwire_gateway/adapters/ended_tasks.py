@@ -12,6 +12,7 @@ from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.ports import Planned, Recorded, RequestIdsReused
 from taskwire_gateway.use_cases.retrying import NotRetriable
+from taskwire_gateway.users.managing import user_not_found
 
 PRUNED_AT_ONCE = 2_000
 """Rows of the change log that one transaction deletes: some milliseconds."""
@@ -39,7 +40,10 @@ class EndedTaskStore:
 
     async def _retry(self, planned: Planned) -> Recorded:
         gateway_id = self._gateway_id() if planned.publish else None
-        found = await self._writer.call(db.retry, db.Submission(planned.task, gateway_id))
+        try:
+            found = await self._writer.call(db.retry, db.Submission(planned.task, gateway_id))
+        except db.OwnerGone:
+            raise user_not_found(planned.task.owner) from None
         if found.reused:
             raise RequestIdsReused([0])
         if found.submitted is None:

@@ -34,8 +34,6 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 CALL_ID_KEY = "taskwire-call-id"
-OWNER = "dev"
-"""Everybody, until there is authentication."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _prefix = secrets.token_hex(6)
@@ -53,16 +51,27 @@ class StatusError(Exception):
 class Call:
     """One call: an async context manager that answers whatever its block raises.
 
-    `trailers` are sent with the answer, whatever it is.
+    `trailers` are sent with the answer, whatever it is. `gate` knows who calls; a call of
+    nobody in particular, such as one of reflection, has none.
     """
 
-    __slots__ = ("context", "id", "owner", "trailers")
+    __slots__ = ("_gate", "context", "id", "trailers")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, gate: Gate | None = None) -> None:
         self.context = context
         self.id = f"{_prefix}-{next(_numbers):x}"
-        self.owner = OWNER
         self.trailers: list[Trailer] = [(CALL_ID_KEY, self.id)]
+        self._gate = gate
+
+    @property
+    def owner(self) -> str:
+        """The id of the user who calls, and who owns what the call makes.
+
+        Raises:
+            RequestError: it cannot be told.
+        """
+        assert self._gate is not None, "this call is nobody's"
+        return self._gate.identity.user_of(metadata_of(self.context))
 
     async def __aenter__(self) -> Call:
         return self
@@ -125,7 +134,7 @@ def unary(
     """A method that answers one request with one message."""
 
     async def answer(data: bytes, context: Context) -> bytes:
-        async with Call(context) as call:
+        async with Call(context, gate) as call:
             with gate.admit(data):
                 refuse_metadata(metadata_of(context))
                 response = await serve(parse(data, request_class), call)
@@ -145,7 +154,7 @@ def stream(
     """A method that answers one request with a stream of messages, which `serve` sends."""
 
     async def answer(data: bytes, context: Context) -> None:
-        async with Call(context) as call:
+        async with Call(context, gate) as call:
             with gate.admit(data):
                 refuse_metadata(metadata_of(context))
                 await serve(parse(data, request_class), call, sender(context))
@@ -172,7 +181,7 @@ def duplex(
             data = await context.read()
             return parse(data, request_class) if isinstance(data, bytes) else None
 
-        async with Call(context) as call:
+        async with Call(context, gate) as call:
             with gate.admit(b""):
                 refuse_metadata(metadata_of(context))
                 await serve(receive, call, sender(context))

@@ -72,7 +72,7 @@ class DurableCalls:
         """The method that runs a task of `task_type` and answers with its result."""
 
         async def answer(data: bytes, context: Context) -> bytes:
-            async with Call(context) as call:
+            async with Call(context, self._gate) as call:
                 with self._gate.admit(data):
                     return await self._serve(task_type, data, call)
 

@@ -7,7 +7,8 @@ import time
 from collections import defaultdict
 from datetime import timedelta
 
-from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
+from taskwire_contracts.validation import not_valid
+from taskwire_core.errors import FieldViolation, NotFound, Unready
 from taskwire_core.ids import created_us, from_text, to_text
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Task, View
@@ -27,12 +28,7 @@ def task_id_of(text: str) -> bytes:
         return from_text(text)
     except ValueError:
         violation = FieldViolation("id", "must be a task's id, a UUID", "string.uuid")
-        raise InvalidRequest(
-            "FIELD_VIOLATION",
-            "The request is not valid; correct the fields that the details name."
-            " id: must be a task's id, a UUID.",
-            violations=[violation],
-        ) from None
+        raise not_valid([violation]) from None
 
 
 def task_not_found(task_id: bytes) -> NotFound:
