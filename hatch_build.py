@@ -21,12 +21,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from google.longrunning import operations_pb2
 from google.protobuf import (
     descriptor_pb2,
     duration_pb2,
     field_mask_pb2,
     timestamp_pb2,
 )
+from google.protobuf.descriptor import FileDescriptor
 from google.rpc import status_pb2
 from grpc_tools import protoc
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -70,10 +72,10 @@ def build_image(source: Path, out: Path, *folders: str) -> None:
     With `folders`, only the files directly in those folders are compiled.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        rules = Path(scratch) / "rules.binpb"
-        rules.write_bytes(_rules_descriptor_set().SerializeToString())
+        brought = Path(scratch) / "brought.binpb"
+        brought.write_bytes(_without_sources().SerializeToString())
         _protoc(
-            f"--descriptor_set_in={rules}",
+            f"--descriptor_set_in={brought}",
             f"--proto_path={source}",
             f"--proto_path={GOOGLE_RPC}",
             f"--proto_path={GOOGLE_PROTOBUF}",
@@ -119,11 +121,24 @@ def _without_rules_import(
     return descriptor_pb2.FileDescriptorSet(file=kept)
 
 
-def _rules_descriptor_set() -> descriptor_pb2.FileDescriptorSet:
-    """validate.proto as protovalidate embeds it, preceded by the files that it imports."""
+def _without_sources() -> descriptor_pb2.FileDescriptorSet:
+    """What no wheel brings as a .proto of its own name, each preceded by the files that it imports.
+
+    validate.proto as protovalidate embeds it, and google/longrunning/operations.proto, whose
+    source lies in its wheel under another name.
+    """
     files = descriptor_pb2.FileDescriptorSet()
-    for imported in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):
-        imported.DESCRIPTOR.CopyToProto(files.file.add())
+    written: set[str] = set()
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in written:
+            written.add(file.name)
+            for imported in file.dependencies:
+                add(imported)
+            file.CopyToProto(files.file.add())
+
+    for module in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2, operations_pb2):
+        add(module.DESCRIPTOR)
     files.file.add().ParseFromString(validate_pb._DESC.proto.to_binary())
     return files
 

@@ -34,6 +34,7 @@ from taskwire_db.feed.embedded import (
 from taskwire_db.place import database_url
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
+from taskwire_gateway.adapters.bulk import GatewayBulkStore
 from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Surroundings
@@ -222,6 +223,7 @@ def surroundings(
         queues=GatewayQueueStore(foundation.writer, foundation.reader),
         users=StoredUsers(foundation.writer, foundation.reader),
         identity=identity or everybody(foundation.database, DEV),
+        bulk=GatewayBulkStore(foundation.writer, foundation.reader),
         depths=_Depths(foundation, held),
         clock=foundation.database.clock,
         make_feed=feed,

@@ -18,7 +18,9 @@ from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import AnyRing, Dispatch
+from taskwire_gateway import operators
 from taskwire_gateway.admission import Admission, Kind
+from taskwire_gateway.bulk_ports import BulkStore
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.identity import Identity
 from taskwire_gateway.keeper.backlog import Backlog
@@ -32,6 +34,7 @@ from taskwire_gateway.keeper.ports import (
 )
 from taskwire_gateway.keeper.retention import Retention, RetentionRows
 from taskwire_gateway.keeper.stranded import StrandedSweep
+from taskwire_gateway.operators import Operators
 from taskwire_gateway.ports import (
     Announcements,
     Broker,
@@ -42,10 +45,9 @@ from taskwire_gateway.ports import (
     TaskWriter,
 )
 from taskwire_gateway.queue_ports import PausedQueues, QueueStore
-from taskwire_gateway.rpc import queue_service, task_service
+from taskwire_gateway.rpc import task_service
 from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
-from taskwire_gateway.rpc.queue_service import QueueService
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_messages import TaskMessages
@@ -53,7 +55,6 @@ from taskwire_gateway.rpc.task_service import TaskService, at_task_service
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
-from taskwire_gateway.use_cases.queues import Queues
 from taskwire_gateway.use_cases.reading import GroupReader
 from taskwire_gateway.use_cases.recording import Recording
 from taskwire_gateway.use_cases.retrying import Retrying, TaskRetrier
@@ -72,7 +73,7 @@ log = logging.getLogger(__name__)
 FLUSH_S = 5.0
 FORGET_ACTIVITY_S = 60.0
 
-SERVICES = (task_service.SERVICE, queue_service.SERVICE, user_service.SERVICE)
+SERVICES = (task_service.SERVICE, user_service.SERVICE, *operators.SERVICES)
 """taskwire's own services, beside those of the contracts."""
 
 
@@ -152,6 +153,7 @@ class Surroundings:
     queues: QueueStore
     users: UserStore
     identity: Identity
+    bulk: BulkStore
     depths: QueueDepths
     clock: Clock
     make_feed: MakeFeed
@@ -241,6 +243,7 @@ class Gateway:
         await self._paused.now()
         self._keeper.start()
         self._retention.start()
+        self._operators.runner.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
         port = await self._server.start(address, ["", *self._services])
         self.serving = True
@@ -259,6 +262,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End everything behind the server; for one that never started to serve as well."""
+        await self._operators.runner.close()
         await self._retention.close()
         await self._keeper.close()
         if self._lease is not None:
@@ -336,20 +340,22 @@ class Gateway:
             gate=self._admission.gate(Kind.DURABLE),
         )
         handlers = {found.path: durable.handler(found) for found in around.contracts.types.values()}
-        queues = QueueService(
-            Queues(
-                around.queues,
-                self._paused,
-                declared={found.options.queue for found in around.contracts.types.values()},
-                wake=self._dispatcher.spilled.set,
-            ),
-            rules,
-            around.page_tokens,
+        self._operators = Operators(
+            queues=around.queues,
+            bulk=around.bulk,
+            paused=self._paused,
+            contracts=around.contracts,
+            preparation=preparation,
+            rules=rules,
+            page_tokens=around.page_tokens,
+            clock=around.clock,
+            leads=lambda: self._keeper.leads,
+            wake=self._dispatcher.spilled.set,
         )
         handlers |= service.handlers(self._admission)
         handlers |= at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY)))
         handlers |= at_task_service(self._submit_streams.methods(self._admission))
-        handlers |= queues.handlers(self._admission)
+        handlers |= self._operators.handlers(self._admission)
         users = UserService(Users(around.users), rules, around.page_tokens)
         handlers |= users.handlers(self._admission)
         handlers |= Reflection(around.contracts.pool, self._services).handlers()

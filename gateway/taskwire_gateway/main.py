@@ -29,6 +29,7 @@ from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
+from taskwire_gateway.adapters.bulk import GatewayBulkStore
 from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Store, Surroundings, Tuning
@@ -102,6 +103,7 @@ async def _serve(
         queues=GatewayQueueStore(writer, reader),
         users=StoredUsers(writer, reader),
         identity=identity,
+        bulk=GatewayBulkStore(writer, reader),
         depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
         clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),

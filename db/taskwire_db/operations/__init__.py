@@ -5,6 +5,13 @@ change is a compare-and-set built from `taskwire_core.lifecycle`; each writes it
 same transaction.
 """
 
+from taskwire_db.operations.bulk import (
+    advance_bulk,
+    begin_bulk,
+    cancel_bulk,
+    delete_bulk,
+    forget_bulk,
+)
 from taskwire_db.operations.cancel import CancelRequest, CancelResult, cancel
 from taskwire_db.operations.children import (
     AttemptOver,
@@ -107,17 +114,22 @@ __all__ = [
     "UnitResult",
     "WorkerRow",
     "acting_user",
+    "advance_bulk",
+    "begin_bulk",
     "cancel",
+    "cancel_bulk",
     "change_user",
     "claim",
     "create_user",
     "delete",
+    "delete_bulk",
     "delete_expired",
     "delete_gateway",
     "delete_user",
     "delete_worker",
     "expire_worker",
     "forget_activity",
+    "forget_bulk",
     "forget_counters",
     "forget_options",
     "heartbeat",

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from taskwire.v1 import queue_service_pb2 as pb
 from taskwire_contracts.validation import Rules
+from taskwire_core.bulk import BulkKind
+from taskwire_core.errors import Unready
+from taskwire_core.lifecycle import WAITING
 from taskwire_core.page_tokens import PageTokens
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.queue_ports import Queue
 from taskwire_gateway.rpc.calls import Call, Handler, unary
+from taskwire_gateway.rpc.operation_messages import operation_message
 from taskwire_gateway.rpc.task_messages import set_time
+from taskwire_gateway.use_cases.bulk import Bulk
 from taskwire_gateway.use_cases.queues import Queues
 
 SERVICE = "taskwire.v1.QueueService"
@@ -19,8 +24,9 @@ _SCOPE = "ListQueues"
 class QueueService:
     """The methods; `handlers` is what the server serves."""
 
-    def __init__(self, queues: Queues, rules: Rules, page_tokens: PageTokens) -> None:
+    def __init__(self, queues: Queues, bulk: Bulk, rules: Rules, page_tokens: PageTokens) -> None:
         self._queues = queues
+        self._bulk = bulk
         self._rules = rules
         self._page_tokens = page_tokens
 
@@ -32,6 +38,7 @@ class QueueService:
             "GetQueue": unary(pb.GetQueueRequest, short, self.get_queue),
             "PauseQueue": unary(pb.PauseQueueRequest, short, self.pause_queue),
             "ResumeQueue": unary(pb.ResumeQueueRequest, short, self.resume_queue),
+            "PurgeQueue": unary(pb.PurgeQueueRequest, short, self.purge_queue),
         }
         return {f"/{SERVICE}/{name}": handler for name, handler in methods.items()}
 
@@ -69,6 +76,34 @@ class QueueService:
         self._rules.require(request)
         queue, effective = await self._queues.resume(request.name)
         return pb.ResumeQueueResponse(queue=_message(queue), effective=effective)
+
+    async def purge_queue(self, request: pb.PurgeQueueRequest, call: Call) -> pb.PurgeQueueResponse:
+        """Cancel what waits in it, or say how many tasks that would be."""
+        self._rules.require(request)
+        await self._queues.get(request.name)
+        waiting = _waiting_in(request.name)
+        if not request.force:
+            found = await self._bulk.preview(BulkKind.CANCEL, waiting, owner=call.owner)
+            raise _force_required(request.name, found.count)
+        begun = await self._bulk.begin(
+            BulkKind.CANCEL, waiting, owner=call.owner, reason=request.reason
+        )
+        return pb.PurgeQueueResponse(operation=operation_message(begun))
+
+
+def _waiting_in(queue: str) -> str:
+    """The filter of what waits in a queue."""
+    quoted = queue.replace("\\", "\\\\").replace('"', '\\"')
+    states = " OR ".join(f"state = {state.name}" for state in sorted(WAITING))
+    return f'queue = "{quoted}" AND ({states})'
+
+
+def _force_required(queue: str, count: int) -> Unready:
+    return Unready(
+        "FORCE_REQUIRED",
+        f"A purge of {queue} would cancel {count} waiting tasks of yours; set force to mean it.",
+        metadata={"queue": queue, "taskCount": str(count)},
+    )
 
 
 def _message(queue: Queue) -> pb.Queue:

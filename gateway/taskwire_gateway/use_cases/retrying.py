@@ -85,23 +85,8 @@ class Retrying:
         old = await self._tasks.task(task_id_of(request.id), View.FULL, owner=owner)
         if not old.state.terminal:
             raise task_not_ended(old.id, old.state, wish="retry")
-        submission = pb.SubmitTaskRequest(
-            type=old.type,
-            input=request.input if request.HasField("input") else _packed(old.input),
-            labels=old.labels,
-            request_id=request.request_id,
-        )
-        try:
-            new = self._preparation.checked(submission, owner=owner)
-        except NotFound:
-            raise _type_gone(old.type) from None
-        except InvalidRequest as error:
-            if request.HasField("input"):
-                raise
-            raise _no_longer_valid(error) from None
-        return replace(
-            new, options=old.options, retry_of=old.id, request_hash=self._hash_of(request)
-        )
+        new = repeated(self._preparation, old, request)
+        return replace(new, request_hash=self._hash_of(request))
 
     async def _record(self, new: NewTask) -> Accepted:
         try:
@@ -134,6 +119,32 @@ class Retrying:
             digest.update(request.input.type_url.rpartition("/")[2].encode() + b"\0")
             digest.update(self._preparation.canonical_input(request))
         return digest.digest()
+
+
+def repeated(
+    preparation: Preparation, old: Task, request: pb.RetryTaskRequest | None = None
+) -> NewTask:
+    """The task that repeats `old`, which was read with its input, as `request` wants it.
+
+    Raises:
+        RequestError: today's contract refuses it.
+    """
+    wish = request or pb.RetryTaskRequest()
+    submission = pb.SubmitTaskRequest(
+        type=old.type,
+        input=wish.input if wish.HasField("input") else _packed(old.input),
+        labels=old.labels,
+        request_id=wish.request_id,
+    )
+    try:
+        new = preparation.checked(submission, owner=old.owner)
+    except NotFound:
+        raise _type_gone(old.type) from None
+    except InvalidRequest as error:
+        if wish.HasField("input"):
+            raise
+        raise _no_longer_valid(error) from None
+    return replace(new, options=old.options, retry_of=old.id)
 
 
 def _packed(payload: Payload | None) -> Any:

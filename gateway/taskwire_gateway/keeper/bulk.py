@@ -1,0 +1,140 @@
+"""Bulk operations: the leader does them, a chunk of each in turn, beside everybody's writes.
+
+A chunk is read and prepared first and written in one short transaction, which compares the place
+that it began from; so nothing is done twice by a process that died, or by a second leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from taskwire_core.bulk import BulkChunk, BulkFailure, BulkKind, BulkOperation
+from taskwire_core.errors import RequestError, StoreUnavailable
+from taskwire_core.task import NewTask, Task
+from taskwire_gateway.bulk_ports import BulkWork
+from taskwire_gateway.ports import Clock
+
+log = logging.getLogger(__name__)
+
+CHUNK = 500
+REST = 0.25
+"""How long the writer is left alone after a chunk, in times of the chunk's own duration."""
+
+LOOK_S = 0.25
+"""How often there is a look for operations when there was none."""
+
+PAUSE_AFTER_ERROR_S = 1.0
+KEPT_US = 7 * 24 * 3600 * 1_000_000
+FORGET_S = 600.0
+_BREATH = 50
+"""After so many inputs were checked, others on the event loop have their turn."""
+
+Repeat = Callable[[Task], NewTask]
+"""The new task that repeats an ended one; raises RequestError when today's contract refuses it."""
+
+
+class BulkRunner:
+    """Works while `leads` says so. `wake` has the backlog looked at, for what was retried."""
+
+    def __init__(
+        self,
+        work: BulkWork,
+        *,
+        leads: Callable[[], bool],
+        repeat: Repeat,
+        wake: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._work = work
+        self._leads = leads
+        self._repeat = repeat
+        self._wake = wake
+        self._clock = clock
+        self._forget_at = 0.0
+        self._loop_task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._loop_task = asyncio.create_task(self._run(), name="bulk-operations")
+
+    async def close(self) -> None:
+        """Stop; a chunk that is under way is written all the same."""
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._loop_task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                pause_s = await self._step() if self._leads() else LOOK_S
+            except StoreUnavailable:
+                pause_s = PAUSE_AFTER_ERROR_S
+            except Exception:
+                log.exception("bulk operations failed and are tried again")
+                pause_s = PAUSE_AFTER_ERROR_S
+            await asyncio.sleep(pause_s)
+
+    async def _step(self) -> float:
+        """Do one chunk of each operation; how long to leave the writer to others."""
+        began = time.monotonic()
+        if began >= self._forget_at:
+            await self._work.forget(self._clock.now_us() - KEPT_US)
+            self._forget_at = began + FORGET_S
+        running = await self._work.running()
+        problem: Exception | None = None
+        for bulk in running:
+            try:
+                await self._advance(bulk)
+            except StoreUnavailable:
+                raise
+            except Exception as error:  # One that stumbles must not hold up the others.
+                problem = error
+        if problem is not None:
+            raise problem
+        return REST * (time.monotonic() - began) if running else LOOK_S
+
+    async def _advance(self, bulk: BulkOperation) -> None:
+        ids, last = await self._work.next_tasks(bulk, CHUNK)
+        chunk = BulkChunk(bulk.id, bulk.cursor, tuple(ids), last)
+        if bulk.scope.kind is BulkKind.RETRY:
+            chunk = await self._prepared(chunk)
+        after = await self._work.advance(chunk)
+        if chunk.retries:
+            self._wake()
+        if after is not None and after.end_time_us is not None:
+            log.info(
+                "bulk operation ended",
+                extra={
+                    "kind": after.scope.kind.value,
+                    "done": after.done,
+                    "skipped": after.skipped,
+                    "failed": after.failed,
+                },
+            )
+
+    async def _prepared(self, chunk: BulkChunk) -> BulkChunk:
+        """The chunk with the new tasks, or with why there is none."""
+        retries: list[NewTask] = []
+        failures: list[BulkFailure] = []
+        old_tasks = await self._work.with_input(chunk.task_ids)
+        for number, old in enumerate(old_tasks.values(), 1):
+            try:
+                retries.append(self._repeat(old))
+            except RequestError as error:
+                failure = BulkFailure(old.id, int(error.code), error.reason, error.message)
+                failures.append(failure)
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+        return BulkChunk(
+            chunk.operation_id,
+            chunk.cursor,
+            chunk.task_ids,
+            chunk.last,
+            tuple(retries),
+            tuple(failures),
+        )
