@@ -67,6 +67,8 @@ async def test_reflection_lists_every_service(running: Running, version: str) ->
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
+        "google.longrunning.Operations",
+        "taskwire.v1.BulkTaskService",
         "taskwire.v1.QueueService",
         "taskwire.v1.TaskService",
         "taskwire.v1.UserService",

@@ -21,7 +21,7 @@ from taskwire_gateway.ports import Clock
 log = logging.getLogger(__name__)
 
 CHUNK = 500
-REST = 0.25
+REST = 0.1
 """How long the writer is left alone after a chunk, in times of the chunk's own duration."""
 
 LOOK_S = 0.25
