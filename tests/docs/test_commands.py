@@ -19,7 +19,7 @@ from tests.support.processes import free_ports
 from tests.support.servers import RabbitServer, RedisServer
 
 _LANES = frozenset({"polyglot", "services"})
-_LANGUAGES = frozenset({"console", "python", "proto", "text", "javascript"})
+_LANGUAGES = frozenset({"console", "python", "proto", "text", "javascript", "json"})
 _MARKS = _LANES | {"server", "make"}
 
 
@@ -107,7 +107,7 @@ def test_no_block_is_left_out(page: Path) -> None:
     for block in blocks(page):
         assert block.language in _LANGUAGES, f"{name_of(page)}:{block.line} is not run"
         assert block.words <= _MARKS, f"{name_of(page)}:{block.line} has an unknown mark"
-        if block.language in ("proto", "javascript"):
+        if block.language in ("proto", "javascript", "json"):
             assert block.file, f"{name_of(page)}:{block.line} belongs to no file"
         if block.language == "console":
             assert commands(block), f"{name_of(page)}:{block.line} has no command"
