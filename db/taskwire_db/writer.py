@@ -51,7 +51,8 @@ class _Pending:
 
 
 class Writer:
-    """Group commit for one process. `announce` is told of every task that changed."""
+    """Group commit for one process. `announce` is told of every task that changed, and with an
+    empty list that tasks were made."""
 
     def __init__(self, database: Database, *, announce: Announce = lambda changes: None) -> None:
         self._database = database
@@ -136,8 +137,8 @@ class Writer:
             self._tell(changed)
         _resolve(group)
 
-    def _transact(self, group: list[_Pending]) -> Sequence[Task | Deleted]:
-        """Commit the group; the tasks that it changed."""
+    def _transact(self, group: list[_Pending]) -> Sequence[Task | Deleted] | None:
+        """Commit the group; the tasks that it changed, None when it did nothing to any."""
         by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
         for pending in group:
             # What an earlier try in a group said was rolled back with it.
@@ -151,10 +152,11 @@ class Writer:
                         pending.error = result
                     else:
                         pending.result = result
-        return transaction.changed
+        logged = transaction.change_number is not None
+        return transaction.changed if transaction.changed or logged else None
 
-    def _tell(self, changed: Sequence[Task | Deleted]) -> None:
-        if not changed:
+    def _tell(self, changed: Sequence[Task | Deleted] | None) -> None:
+        if changed is None:
             return
         try:
             self._announce(changed)

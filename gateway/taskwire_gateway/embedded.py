@@ -22,7 +22,7 @@ from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
-from taskwire_core.task import AnyRing, Dispatch
+from taskwire_core.task import Dispatch
 from taskwire_core.user import DEV
 from taskwire_db import operations
 from taskwire_db.database import Database
@@ -40,6 +40,7 @@ from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Surroundings
 from taskwire_gateway.identity import Identity
 from taskwire_gateway.main import serve_until_stopped, show, tuning_of, uvloop_runner
+from taskwire_gateway.ports import Hearing
 from taskwire_gateway.store import GatewayStore
 
 
@@ -195,13 +196,13 @@ def surroundings(
 ) -> Surroundings:
     """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
 
-    def feed(
-        on_ring: Callable[[AnyRing], None],
-        on_resync: Callable[[], None],
-        on_backlog: Callable[[], None],
-    ) -> EmbeddedFeed:
+    def feed(hearing: Hearing) -> EmbeddedFeed:
         return EmbeddedFeed(
-            foundation.bus, on_ring=on_ring, on_resync=on_resync, on_backlog=on_backlog
+            foundation.bus,
+            on_ring=hearing.ring,
+            on_resync=hearing.resync,
+            on_backlog=hearing.backlog,
+            on_changes=hearing.changes,
         )
 
     def publisher(

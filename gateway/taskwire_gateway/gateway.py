@@ -17,7 +17,7 @@ from taskwire_contracts.preparation import Preparation
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
-from taskwire_core.task import AnyRing, Dispatch
+from taskwire_core.task import Dispatch
 from taskwire_gateway import operators
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.bulk_ports import BulkStore
@@ -40,6 +40,7 @@ from taskwire_gateway.ports import (
     Broker,
     Clock,
     DispatchMarks,
+    Hearing,
     RunNow,
     TaskReader,
     TaskWriter,
@@ -52,6 +53,7 @@ from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.rpc.task_service import TaskService, at_task_service
+from taskwire_gateway.rpc.task_watches import TaskWatches
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
@@ -64,8 +66,10 @@ from taskwire_gateway.users import service as user_service
 from taskwire_gateway.users.managing import Users
 from taskwire_gateway.users.ports import UserStore
 from taskwire_gateway.users.service import UserService
+from taskwire_gateway.watch.change_hub import ChangeHub, ChangeReader
 from taskwire_gateway.watch.hub import WatchHub
 from taskwire_gateway.watch.watching import Tombstones, Watching
+from taskwire_gateway.watch.watching_many import WatchingMany
 from taskwire_gateway.workers_alive import LiveWorkers
 
 log = logging.getLogger(__name__)
@@ -93,6 +97,10 @@ class Store(
     Protocol,
 ):
     """All ports of the store, for those who put a gateway together; consumers see one each."""
+
+    @property
+    def changes(self) -> ChangeReader:
+        """The change log."""
 
     @property
     def ended(self) -> EndedTaskPorts:
@@ -132,10 +140,8 @@ class RunningBroker(Broker, Protocol):
         """Wait for open confirms, then disconnect."""
 
 
-MakeFeed = Callable[
-    [Callable[[AnyRing], None], Callable[[], None], Callable[[], None]], RunningFeed
-]
-"""A feed with its three callbacks, on_ring, on_resync and on_backlog."""
+MakeFeed = Callable[[Hearing], RunningFeed]
+"""A feed that calls these."""
 
 MakeBroker = Callable[
     [Callable[[list[Dispatch]], None], Callable[[list[Dispatch]], None], Callable[[], None]],
@@ -185,8 +191,14 @@ class Gateway:
         self._hub = WatchHub(around.store)
         self._paused = PausedQueues(around.queues)
         self._dispatcher = Dispatcher(around.store, self._workers, self._paused)
+        self._change_hub = ChangeHub(around.store.changes)
         self._feed = around.make_feed(
-            self._hub.ring, self._hub.resync, self._dispatcher.spilled.set
+            Hearing(
+                ring=self._hub.ring,
+                resync=self._resync,
+                backlog=self._dispatcher.spilled.set,
+                changes=self._change_hub.heard,
+            )
         )
         self._broker = around.make_broker(
             self._dispatcher.confirmed, self._dispatcher.refused, self._dispatcher.connected
@@ -237,6 +249,7 @@ class Gateway:
         await self._store.register()
         await self._feed.start()
         self._hub.start(self._feed)
+        self._change_hub.start(self._feed)
         self._dispatcher.start(self._broker)
         await self._broker.start()
         await self._workers.now()
@@ -256,6 +269,7 @@ class Gateway:
         await asyncio.sleep(self._tuning.pre_drain.total_seconds() * random.uniform(0.5, 1))  # noqa: S311
         self._admission.drain()
         self._hub.drain()
+        self._change_hub.drain()
         self._submit_streams.drain()
         await self._server.stop(grace.total_seconds())
         await self.close()
@@ -271,11 +285,16 @@ class Gateway:
                 await self._lease
         await self._server.stop(0)
         await self._hub.close()
+        await self._change_hub.close()
         await self._broker.close(FLUSH_S)
         await self._dispatcher.close()
         await self._feed.close()
         with suppress(StoreUnavailable):
             await self._store.retire()
+
+    def _resync(self) -> None:
+        self._hub.resync()
+        self._change_hub.resync()
 
     async def abandon(self) -> None:
         """End the calls in progress now, when nobody waits for a drain any more."""
@@ -313,6 +332,13 @@ class Gateway:
             ),
             messages=messages,
             rules=rules,
+        )
+        task_watches = TaskWatches(
+            watching=WatchingMany(self._change_hub, around.store.changes),
+            messages=messages,
+            rules=rules,
+            clock=around.clock,
+            tokens=around.page_tokens,
         )
         self._submit_streams = SubmitStreams(
             submitting=submitting, messages=messages, rules=rules, limits=limits
@@ -355,6 +381,7 @@ class Gateway:
         handlers |= service.handlers(self._admission)
         handlers |= at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY)))
         handlers |= at_task_service(self._submit_streams.methods(self._admission))
+        handlers |= at_task_service(task_watches.methods(self._admission.gate(Kind.WATCH)))
         handlers |= self._operators.handlers(self._admission)
         users = UserService(Users(around.users), rules, around.page_tokens)
         handlers |= users.handlers(self._admission)

@@ -23,7 +23,7 @@ from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings, require_services
-from taskwire_core.task import AnyRing, Dispatch
+from taskwire_core.task import Dispatch
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
@@ -33,6 +33,7 @@ from taskwire_gateway.adapters.bulk import GatewayBulkStore
 from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Store, Surroundings, Tuning
+from taskwire_gateway.ports import Hearing
 from taskwire_gateway.signals import Stop
 from taskwire_gateway.standing import LoopStanding
 from taskwire_gateway.store import GatewayStore
@@ -186,12 +187,15 @@ async def _drain(
 def _feed(
     url: str,
     deployment_id: bytes,
-    on_ring: Callable[[AnyRing], None],
-    on_resync: Callable[[], None],
-    on_backlog: Callable[[], None],
+    hearing: Hearing,
 ) -> RedisFeed:
     return RedisFeed(
-        url, deployment_id, on_ring=on_ring, on_resync=on_resync, on_backlog=on_backlog
+        url,
+        deployment_id,
+        on_ring=hearing.ring,
+        on_resync=hearing.resync,
+        on_backlog=hearing.backlog,
+        on_changes=hearing.changes,
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from taskwire_core.task import Dispatch, NewTask, Task, View
+from taskwire_core.task import AnyRing, Dispatch, NewTask, ProgressRing, Task, View
 from taskwire_gateway.workers_alive import Served
 
 
@@ -80,6 +80,16 @@ class TaskReader(Protocol):
         """How many live worker processes run what."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a feed calls, all on its event loop: see `taskwire_db.feed.ports`."""
+
+    ring: Callable[[AnyRing], None]
+    resync: Callable[[], None]
+    backlog: Callable[[], None]
+    changes: Callable[[Sequence[ProgressRing]], None]
+
+
 class Announcements(Protocol):
     """The gateway's side of the feed; see `taskwire_db.feed`."""
 
@@ -88,6 +98,12 @@ class Announcements(Protocol):
 
     def unsubscribe(self, task_id: bytes) -> None:
         """Hear of it no more, once for every subscribe."""
+
+    async def listen(self) -> None:
+        """Hear of all changes from now on; returns at once while the feed is away."""
+
+    def unlisten(self) -> None:
+        """Hear of them no more, once for every listen."""
 
     async def snapshots(self, ids: Sequence[bytes]) -> Mapping[bytes, Task]:
         """The ended tasks among `ids` that the feed remembers, in the OUTCOME view."""

@@ -20,6 +20,7 @@ from taskwire_db.database import Database, Transaction
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.ended_tasks import EndedTaskStore
+from taskwire_gateway.adapters.task_changes import TaskChangeStore
 from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S
 from taskwire_gateway.ports import Cancelled, Planned, Recorded, RequestIdsReused
 from taskwire_gateway.users.managing import user_not_found
@@ -45,6 +46,7 @@ class GatewayStore:
         self._reader = reader
         self._ttl_us = ttl_us
         self.gateway_id = new_id()
+        self.changes = TaskChangeStore(reader)
         self.ended = EndedTaskStore(writer, reader, lambda: self.gateway_id)
 
     # Callers' writes and reads.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -49,6 +49,7 @@ class Heard:
     def __init__(self) -> None:
         self.rings: list[AnyRing] = []
         self.resyncs = 0
+        self.changes: list[Sequence[ProgressRing]] = []
         self.backlogs = 0
 
     def at_least(self, count: int) -> bool:
@@ -80,6 +81,7 @@ class EmbeddedSide:
             on_ring=heard.rings.append,
             on_resync=heard.on_resync,
             on_backlog=heard.on_backlog,
+            on_changes=heard.changes.append,
         )
 
     def bell(self, worker_id: bytes, on_cancel: OnCancel) -> CancelBell:
@@ -101,6 +103,7 @@ class RedisSide:
             on_ring=heard.rings.append,
             on_resync=heard.on_resync,
             on_backlog=heard.on_backlog,
+            on_changes=heard.changes.append,
             quiet=0.3,
             patience=0.3,
         )
@@ -168,6 +171,28 @@ async def test_a_deleted_task_rings_a_last_time_and_its_snapshot_is_gone(
 
     await eventually_async(lambda: heard.rings[1:] == [Deleted(one.id)])
     assert (await feed.snapshots([one.id, other.id])).keys() == {other.id}
+
+
+async def test_whoever_listens_to_all_hears_of_every_change_and_progress(
+    feed: Feed, announcer: Announcer, heard: Heard
+) -> None:
+    ring = ProgressRing(task().id, 1, Progress(0.25, 1, 4, "a quarter", 5_000_000))
+    announcer.announce([task()])
+    await feed.listen()
+
+    announcer.announce([])
+    await eventually_async(lambda: heard.changes[:1] == [()])
+    announcer.progress([ring])
+    await eventually_async(lambda: [*heard.changes[-1]] == [ring])
+    announcer.announce([Deleted(ring.task_id)])
+    await eventually_async(lambda: [*heard.changes[-1]] == [])
+
+    feed.unlisten()
+    await feed.subscribe(one := task(state=State.RUNNING).id)
+    count = len(heard.changes)
+    announcer.announce([task(state=State.RUNNING, id=one)])
+    await eventually_async(lambda: heard.at_least(1))
+    assert len(heard.changes) == count
 
 
 async def test_tasks_that_nobody_watches_do_not_ring(

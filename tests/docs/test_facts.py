@@ -17,6 +17,7 @@ from taskwire_gateway.rpc.durable_metadata import _PARSERS, LABEL
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_service import TaskService
+from taskwire_gateway.rpc.task_watches import TaskWatches
 from tests.docs.facts import as_table, reason_rows, settings_rows
 from tests.docs.pages import PAGES, README, ROOT, code_spans, page, prose, table
 
@@ -82,7 +83,7 @@ def test_every_metadata_key_is_listed() -> None:
 
 def test_the_methods_that_are_not_served_are_named() -> None:
     methods = task_service_pb2.DESCRIPTOR.services_by_name["TaskService"].methods_by_name
-    services = (TaskService, EndedTasks, SubmitStreams)
+    services = (TaskService, EndedTasks, SubmitStreams, TaskWatches)
     missing = {
         name for name in methods if not any(hasattr(each, _snake(name)) for each in services)
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import NamedTuple
 
 from taskwire_core.task import Deleted, ProgressRing, Task
@@ -13,7 +14,15 @@ from taskwire_db.feed.wire import result_bytes
 MAX_ITEMS = 8192
 MAX_RESULT_BYTES = 64 * 1024 * 1024
 
-Item = Task | ProgressRing | Deleted
+
+class Bell(Enum):
+    """What rings for no task of its own."""
+
+    CHANGES = auto()
+    """The change log has grown."""
+
+
+Item = Task | ProgressRing | Deleted | Bell
 
 
 class Taken(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Ring, Task
-from taskwire_db.feed.ports import OnBacklog, OnCancel, OnRing
+from taskwire_db.feed.ports import OnBacklog, OnCancel, OnChanges, OnRing
 from taskwire_db.feed.wire import outcome, worth_a_snapshot
 
 _SNAPSHOTS_KEPT = 1024
@@ -57,6 +57,7 @@ class EmbeddedAnnouncer:
         if any(isinstance(change, Task) and change.state is State.QUEUED for change in changes):
             for feed in list(self._bus.feeds):
                 feed.heard_of_backlog()
+        self._ring_for_all(())
         for task in changes:
             if isinstance(task, Deleted):
                 continue
@@ -66,6 +67,7 @@ class EmbeddedAnnouncer:
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
         self._ring(rings)
+        self._ring_for_all(rings)
 
     def close(self, timeout: float) -> None:
         """Nothing is ever queued here."""
@@ -73,6 +75,10 @@ class EmbeddedAnnouncer:
     def _ring(self, rings: Sequence[AnyRing]) -> None:
         for feed in list(self._bus.feeds):
             feed.heard(rings)
+
+    def _ring_for_all(self, progress: Sequence[ProgressRing]) -> None:
+        for feed in list(self._bus.feeds):
+            feed.heard_of_changes(progress)
 
 
 def _ring_of(change: Task | Deleted) -> Ring | Deleted:
@@ -91,10 +97,13 @@ class EmbeddedFeed:
         on_ring: OnRing,
         on_resync: Callable[[], None],
         on_backlog: OnBacklog = lambda: None,
+        on_changes: OnChanges = lambda progress: None,
     ) -> None:
         self._bus = bus
         self._on_ring = on_ring
         self._on_backlog = on_backlog
+        self._on_changes = on_changes
+        self._listeners = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wanted: Counter[bytes] = Counter()
 
@@ -118,6 +127,12 @@ class EmbeddedFeed:
         if self._wanted[task_id] <= 0:
             del self._wanted[task_id]
 
+    async def listen(self) -> None:
+        self._listeners += 1
+
+    def unlisten(self) -> None:
+        self._listeners -= 1
+
     async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
         return self._bus.recall(ids)
 
@@ -134,6 +149,12 @@ class EmbeddedFeed:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._on_backlog)
+
+    def heard_of_changes(self, progress: Sequence[ProgressRing]) -> None:
+        """Tasks changed, or have progress; from any thread."""
+        if self._listeners and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_changes, progress)
 
     def _deliver(self, rings: Sequence[AnyRing]) -> None:
         for ring in rings:

@@ -16,6 +16,10 @@ OnRing = Callable[[AnyRing], None]
 OnBacklog = Callable[[], None]
 """Called on the feed's event loop when tasks were queued that no gateway publishes by itself."""
 
+OnChanges = Callable[[Sequence[ProgressRing]], None]
+"""Called on the feed's event loop: the change log has grown, or, where there is any, tasks have
+this progress."""
+
 OnCancel = Callable[[bytes, int], None]
 """Called with a task's id and its running attempt, in a thread of the bell's; must not raise."""
 
@@ -28,7 +32,8 @@ class Announcer(Protocol):
 
         A CANCELLING task also rings at the worker that runs it, and a QUEUED one at the
         gateways: one of them is to publish it. A deleted one's snapshot
-        goes.
+        goes. Whoever listens to all changes hears of it, even when `changes` is empty since all
+        the tasks are new.
         """
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
@@ -41,9 +46,9 @@ class Announcer(Protocol):
 class Feed(Protocol):
     """A gateway's ear, on one event loop.
 
-    Made with `on_ring`, with `on_backlog`, and with `on_resync()`, which is called after rings
-    may have been missed (the connection was lost and is back, with all subscriptions): look into
-    SQL for everything that is watched.
+    Made with `on_ring`, `on_backlog`, `on_changes`, and with `on_resync()`, which is called after
+    rings may have been missed (the connection was lost and is back, with all subscriptions):
+    look into SQL for everything that is watched.
     """
 
     async def start(self) -> None:
@@ -60,6 +65,12 @@ class Feed(Protocol):
 
     def unsubscribe(self, task_id: bytes) -> None:
         """Undo one `subscribe`."""
+
+    async def listen(self) -> None:
+        """The same for all changes and all progress, whatever the task: `on_changes` is called."""
+
+    def unlisten(self) -> None:
+        """Undo one `listen`."""
 
     async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
         """Those of the tasks that have ended and are remembered, in the OUTCOME view.

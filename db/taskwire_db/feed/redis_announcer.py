@@ -16,10 +16,11 @@ from taskwire_core.lifecycle import State
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Deleted, ProgressRing, Task
 from taskwire_db.feed.address import read_address
-from taskwire_db.feed.announcement_queue import AnnouncementQueue, Item
+from taskwire_db.feed.announcement_queue import AnnouncementQueue, Bell, Item
 from taskwire_db.feed.wire import (
     Names,
     encode_cancel,
+    encode_changes,
     encode_deleted,
     encode_progress,
     encode_ring,
@@ -68,7 +69,7 @@ class RedisAnnouncer:
         return self._queue.dropped
 
     def announce(self, changes: Sequence[Task | Deleted]) -> None:
-        self._queue.put(changes)
+        self._queue.put([*changes, Bell.CHANGES])
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
         self._queue.put(rings)
@@ -85,12 +86,23 @@ class RedisAnnouncer:
         while not last:
             items, last = self._queue.take(_BATCH)
             commands = [command for item in items for command in self._commands(item)]
-            if any(isinstance(item, Task) and item.state is State.QUEUED for item in items):
-                commands.append(("PUBLISH", self._names.backlog_channel, b""))
+            commands += self._for_all(items)
             if commands and not self._send_until_done(commands):
                 return
 
+    def _for_all(self, items: Sequence[Item]) -> Iterator[Command]:
+        """One ring for the whole batch, where a ring for each task would say no more."""
+        if any(isinstance(item, Task) and item.state is State.QUEUED for item in items):
+            yield "PUBLISH", self._names.backlog_channel, b""
+        if Bell.CHANGES in items:
+            yield "PUBLISH", self._names.changes_channel, encode_changes()
+        progress = [item for item in items if isinstance(item, ProgressRing)]
+        if progress:
+            yield "PUBLISH", self._names.changes_channel, encode_changes(progress)
+
     def _commands(self, item: Item) -> Iterator[Command]:
+        if isinstance(item, Bell):
+            return
         if isinstance(item, ProgressRing):
             yield "PUBLISH", self._names.task_channel(item.task_id), encode_progress(item)
             return

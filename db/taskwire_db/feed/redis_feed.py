@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from taskwire_core.task import Task
-from taskwire_db.feed.ports import OnBacklog, OnRing
+from taskwire_db.feed.ports import OnBacklog, OnChanges, OnRing
 from taskwire_db.feed.subscription import Subscription
-from taskwire_db.feed.wire import Names, decode_ring, decode_snapshot
+from taskwire_db.feed.wire import Names, decode_changes, decode_ring, decode_snapshot
 
 _READ_TIMEOUT_S = 0.5
 _READ_CONNECTIONS = 4
@@ -41,12 +41,14 @@ class RedisFeed:
         on_ring: OnRing,
         on_resync: Callable[[], None],
         on_backlog: OnBacklog = lambda: None,
+        on_changes: OnChanges = lambda progress: None,
         quiet: float = 5.0,
         patience: float = 2.0,
     ) -> None:
         self._names = Names(deployment_id)
         self._on_ring = on_ring
         self._on_backlog = on_backlog
+        self._on_changes = on_changes
         self._subscription = Subscription(
             url,
             on_message=self._rang,
@@ -90,6 +92,12 @@ class RedisFeed:
     def unsubscribe(self, task_id: bytes) -> None:
         self._subscription.unsubscribe(self._names.task_channel(task_id))
 
+    async def listen(self) -> None:
+        await self._subscription.subscribe(self._names.changes_channel)
+
+    def unlisten(self) -> None:
+        self._subscription.unsubscribe(self._names.changes_channel)
+
     async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
         found: dict[bytes, Task] = {}
         for start in range(0, len(ids), _KEYS_PER_READ):
@@ -114,6 +122,9 @@ class RedisFeed:
     def _rang(self, channel: str, body: bytes) -> None:
         if channel == self._names.backlog_channel:
             self._on_backlog()
+            return
+        if channel == self._names.changes_channel:
+            self._on_changes(decode_changes(body))
             return
         ring = decode_ring(self._names.task_of(channel), body)
         if ring is not None:

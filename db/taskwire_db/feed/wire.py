@@ -1,6 +1,7 @@
 """What is in Redis: the names of keys and channels, and the bytes in them.
 
 `tw:<deployment>:t:<task>`   channel: this task has moved, or has progress
+`tw:<deployment>:changes`    channel: the change log has grown, or tasks have progress
 `tw:<deployment>:w:<worker>` channel: cancel this attempt
 `tw:<deployment>:backlog`    channel: tasks were queued that no gateway publishes by itself
 `tw:<deployment>:s1:<task>`  key: the snapshot of an ended task; `s1` is the format's version
@@ -12,6 +13,7 @@ later is seen by nobody, because every read that is not of a watch in progress b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -34,6 +36,8 @@ class Names:
         self._task = f"{prefix}:t:"
         self._worker = f"{prefix}:w:"
         self._snapshot = f"{prefix}:s1:"
+        self.changes_channel = f"{prefix}:changes"
+        """Where it rings for every change of any task."""
         self.backlog_channel = f"{prefix}:backlog"
         """Where the gateways hear of tasks that one of them is to publish."""
 
@@ -68,6 +72,10 @@ class _DeletedBody(msgspec.Struct, array_like=True, tag=3, frozen=True):
     pass
 
 
+class _TasksProgressBody(msgspec.Struct, array_like=True, frozen=True):
+    rings: tuple[ProgressRing, ...]
+
+
 class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
     task_id: bytes
     attempt: int
@@ -75,6 +83,7 @@ class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _rings = msgspec.msgpack.Decoder(_RingBody | _ProgressBody | _DeletedBody)
+_changes = msgspec.msgpack.Decoder(_TasksProgressBody)
 _cancels = msgspec.msgpack.Decoder(_CancelBody)
 _snapshots = msgspec.msgpack.Decoder(Task)
 
@@ -105,6 +114,19 @@ def decode_ring(task_id: bytes, body: bytes) -> AnyRing | None:
     if isinstance(found, _DeletedBody):
         return Deleted(task_id)
     return ProgressRing(task_id, found.attempt, found.progress)
+
+
+def encode_changes(progress: Sequence[ProgressRing] = ()) -> bytes:
+    """The body of a ring for all: the change log has grown, or tasks have this progress."""
+    return _encoder.encode(_TasksProgressBody(tuple(progress)))
+
+
+def decode_changes(body: bytes) -> Sequence[ProgressRing]:
+    """The progress in it; none when it was written by a version that we do not know."""
+    try:
+        return _changes.decode(body).rings
+    except msgspec.MsgspecError:
+        return ()
 
 
 def encode_cancel(task: Task) -> bytes:

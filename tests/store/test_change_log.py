@@ -1,0 +1,202 @@
+"""The change log: no change is missed and none is seen twice, whatever commits when."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import sqlalchemy as sa
+
+from taskwire_core.changes import ChangePage, Cursor, CursorExpired
+from taskwire_core.lifecycle import State
+from taskwire_db import operations as ops
+from taskwire_db.database import Database
+from taskwire_db.models import task_changes
+from taskwire_db.operations.retention import CHANGES_KEPT_US
+from taskwire_db.reader import Reader
+from tests.store.steps import (
+    SECOND,
+    ManualClock,
+    cancel,
+    fail,
+    new_task,
+    running,
+    submit,
+    succeed,
+    unit,
+)
+
+
+def seen(page: ChangePage) -> dict[bytes, State | None]:
+    """The changed tasks with their present states, None for deleted ones."""
+    return {
+        change.task_id: None if change.deleted else page.tasks[change.task_id].state
+        for change in page.changes
+    }
+
+
+def test_what_changed_since_is_seen_once(database: Database, reader: Reader) -> None:
+    submit(database, new_task())
+    begin = reader.change_head()
+    assert seen(reader.changes(begin, 10)) == {}
+    new, old = submit(database, new_task()), running(database)
+    page = reader.changes(begin, 10)
+    assert seen(page) == {new.id: State.QUEUED, old.id: State.RUNNING}
+    assert not page.more
+    assert seen(reader.changes(page.next, 10)) == {}
+    succeed(database, old)
+    assert seen(reader.changes(page.next, 10)) == {old.id: State.SUCCEEDED}
+    assert seen(reader.changes(begin, 10)) == {new.id: State.QUEUED, old.id: State.SUCCEEDED}
+
+
+def test_a_failed_task_comes_with_what_filters_ask_for(database: Database, reader: Reader) -> None:
+    begin = reader.change_head()
+    task = running(database)
+    fail(database, task, retryable=False)
+    (found,) = reader.changes(begin, 10).tasks.values()
+    assert found.failure is not None
+    assert found.failure.reason == "BROKEN"
+
+
+def test_a_deletion_is_seen_as_such(database: Database, reader: Reader) -> None:
+    task = cancel(database, submit(database, new_task(owner="ann")).id, owner="ann").task
+    begin = reader.change_head()
+    database.execute(ops.delete, ops.DeleteRequest(task.id, "ann"))
+    page = reader.changes(begin, 10)
+    assert seen(page) == {task.id: None}
+    assert page.changes[0].owner == "ann"
+
+
+def test_pages_follow_one_another_although_the_log_grows(
+    database: Database, reader: Reader
+) -> None:
+    cursor = reader.change_head()
+    # Transactions with several changes each, so that a page ends in the middle of one.
+    made = []
+    for _ in range(3):
+        result = database.execute(ops.submit, unit(*(new_task() for _ in range(3))))
+        made += [each.task.id for each in result.submitted]
+    found: list[bytes] = []
+    while (page := reader.changes(cursor, 2)).more:
+        found += seen(page)
+        cursor = page.next
+        if len(found) == 4:
+            made.append(submit(database, new_task()).id)
+    found += seen(page)
+    found += seen(reader.changes(page.next, 10))
+    assert sorted(found) == sorted(made)
+
+
+def test_a_watch_goes_on_behind_any_single_change(database: Database, reader: Reader) -> None:
+    begin = reader.change_head()
+    ids = [submit(database, new_task()).id for _ in range(4)]
+    page = reader.changes(begin, 10)
+    for index, change in enumerate(page.changes):
+        rest = reader.changes(change.cursor, 10)
+        assert [*seen(rest)] == [c.task_id for c in page.changes[index + 1 :]]
+    late = submit(database, new_task()).id
+    rest = reader.changes(page.changes[1].cursor, 10)
+    assert [*seen(rest)] == [c.task_id for c in page.changes[2:]]
+    assert [*seen(reader.changes(rest.next, 10))] == [late]
+    assert len({*ids, late}) == 5
+
+
+def test_the_last_change_of_a_task_in_a_page_counts(database: Database, reader: Reader) -> None:
+    begin = reader.change_head()
+    task = running(database)
+    other = submit(database, new_task())
+    succeed(database, task)
+    page = reader.changes(begin, 10)
+    assert [change.task_id for change in page.changes] == [other.id, task.id]
+
+
+def test_a_task_that_changes_twice_in_one_transaction_is_seen_in_its_last_state(
+    database: Database, reader: Reader
+) -> None:
+    begin = reader.change_head()
+    task = new_task()
+    with database.transaction() as transaction:
+        ops.submit(transaction, [unit(task)])
+        ops.cancel(transaction, [ops.CancelRequest(task.id, "dev", "", "dev")])
+    assert seen(reader.changes(begin, 10)) == {task.id: State.CANCELLED}
+
+
+def test_what_is_rolled_back_was_never_there(database: Database, reader: Reader) -> None:
+    begin = reader.change_head()
+    with contextlib.suppress(RuntimeError), database.transaction() as transaction:
+        ops.submit(transaction, [unit(new_task())])
+        raise RuntimeError("never mind")
+    task = submit(database, new_task())
+    assert seen(reader.changes(begin, 10)) == {task.id: State.QUEUED}
+
+
+def test_a_transaction_that_commits_late_is_not_missed(
+    database: Database, reader: Reader, url: str, clock: ManualClock
+) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    submit(database, new_task())  # so that nobody waits for the other to store the options
+    begin = reader.change_head()
+    slow = Database(url, clock=clock)
+    with slow.transaction() as transaction:
+        ops.submit(transaction, [unit(late := new_task())])
+        quick = submit(database, new_task())
+        page = reader.changes(begin, 10)
+        assert seen(page) == {quick.id: State.QUEUED}
+    assert seen(reader.changes(page.next, 10)) == {late.id: State.QUEUED}
+    assert seen(reader.changes(page.changes[0].cursor, 10)) == {}, "behind it, up to that moment"
+    after = reader.changes(page.changes[0].cursor, 10).next
+    assert seen(reader.changes(after, 10)) == {late.id: State.QUEUED}
+    slow.close()
+
+
+def test_a_clock_that_is_set_back_hides_no_change(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    submit(database, new_task())
+    begin = reader.change_head()
+    clock.advance(-3_600)
+    task = submit(database, new_task(clock.now_us()))
+    assert seen(reader.changes(begin, 10)) == {task.id: State.QUEUED}
+
+
+def test_a_place_that_was_pruned_has_expired(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    begin = reader.change_head()
+    submit(database, new_task())
+    submit(database, new_task())
+    page = reader.changes(begin, 1)
+    clock.advance(CHANGES_KEPT_US / SECOND + 1)
+    kept = reader.changes(page.next, 10).next
+    database.execute(ops.prune_changes, 100)
+    for cursor in (begin, page.next):
+        with pytest.raises(CursorExpired):
+            reader.changes(cursor, 10)
+    assert seen(reader.changes(kept, 10)) == {}
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [Cursor("999999999"), Cursor("999999998:999999999:"), Cursor("nonsense"), Cursor("")],
+)
+def test_a_place_that_the_database_has_not_come_to_has_expired(
+    reader: Reader, cursor: Cursor
+) -> None:
+    with pytest.raises(CursorExpired):
+        reader.changes(cursor, 10)
+
+
+def test_a_page_is_read_by_the_logs_own_order(database: Database) -> None:
+    if not database.is_sqlite:
+        pytest.skip("an empty table is scanned there whatever indexes it has")
+    with database.connect() as connection:
+        statement = (
+            sa.select(task_changes.c.number)
+            .where(task_changes.c.number > 1)
+            .order_by(task_changes.c.number, task_changes.c.task_id)
+        )
+        text = str(statement.compile(dialect=database.engine.dialect))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", (1,)).all()
+    assert "SEARCH task_changes USING PRIMARY KEY" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
