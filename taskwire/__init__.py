@@ -11,5 +11,15 @@ from taskwire import errors
 from taskwire.context import ProgressReport, TaskContext
 from taskwire.errors import Retry
 from taskwire.handler import Isolation, task
+from taskwire.submission import FollowUp, When
 
-__all__ = ["Isolation", "ProgressReport", "Retry", "TaskContext", "errors", "task"]
+__all__ = [
+    "FollowUp",
+    "Isolation",
+    "ProgressReport",
+    "Retry",
+    "TaskContext",
+    "When",
+    "errors",
+    "task",
+]

@@ -204,7 +204,18 @@ def _rows(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:
         yield "labels", ", ".join(f"{key}={task.labels[key]}" for key in sorted(task.labels))
     if task.cancel_requested:
         yield "cancelled", task.cancel_reason or "on request"
+    if task.parent:
+        yield "parent", task.parent
     yield from _outcome(task, shown)
+    for planned in task.follow_ups:
+        yield "follow-up", _follow_up(planned)
+
+
+def _follow_up(planned: task_pb2.PlannedFollowUp) -> str:
+    known = planned.condition in task_pb2.FollowUpCondition.values()
+    name = task_pb2.FollowUpCondition.Name(planned.condition) if known else str(planned.condition)
+    when = name.removeprefix("FOLLOW_UP_CONDITION_").replace("_", " ").lower()
+    return f"{when}: {planned.type}  {planned.task_id}".rstrip()
 
 
 def _state(task: task_pb2.Task) -> Text:

@@ -15,6 +15,12 @@ class Limits:
     payload_bytes: int = 4 * MIB
     batch_items: int = 1_000
     batch_bytes: int = 16 * MIB
+    chain_length: int = 10
+    """How many follow-ups may stand one after another."""
+
+    follow_ups: int = 100
+    """How many follow-ups a submission may have in all."""
+
     ahead: timedelta = timedelta(days=366)
     """How far in the future a task may be due."""
 

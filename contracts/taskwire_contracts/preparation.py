@@ -5,49 +5,36 @@ The gateway asks for what callers submit, the worker for what handlers submit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
 from taskwire.v1 import task_service_pb2
+from taskwire_contracts.complaints import Complaint, about, refused
 from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.conversion import read_overrides
+from taskwire_contracts.follow_ups import (
+    FollowUpMessage,
+    condition_of,
+    field_to_fill,
+    outcome_field,
+    refuse_long_chain,
+    set_in_vain,
+    with_placeholder,
+)
 from taskwire_contracts.limits import Limits
 from taskwire_contracts.request_hash import request_hash
 from taskwire_contracts.schedule import due_us
 from taskwire_contracts.validation import Rules, join
-from taskwire_core.errors import (
-    Conflict,
-    FieldViolation,
-    InvalidRequest,
-    NotFound,
-    RequestError,
-)
+from taskwire_core.errors import FieldViolation, NotFound
 from taskwire_core.ids import new_id
 from taskwire_core.options import TaskOptions, merge, problems
-from taskwire_core.task import NewTask, Payload
+from taskwire_core.task import FollowUp, NewTask, Payload
 
 SubmitTaskRequest = task_service_pb2.SubmitTaskRequest
 RetryTaskRequest = task_service_pb2.RetryTaskRequest
 
 _REASON_OF_RULE = {"message.oneof": "CONFLICTING_FIELDS"}
-_SENTENCES = {
-    "FIELD_VIOLATION": "The request is not valid; correct the fields that the details name.",
-    "CONFLICTING_FIELDS": "Set schedule_time or delay, not both.",
-    "TIME_OUT_OF_RANGE": "The task would be due too far ahead; choose an earlier time.",
-    "WRONG_INPUT_TYPE": "The input is not the message that this task type takes.",
-    "MALFORMED_REQUEST": "The input's bytes are not a message of its type; encode it again.",
-    "PAYLOAD_TOO_LARGE": "The input is too large; pass a reference to it instead.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Complaint:
-    """One violation with the reason that it would have alone."""
-
-    reason: str
-    violation: FieldViolation
 
 
 class Clock(Protocol):
@@ -85,16 +72,17 @@ class Preparation:
             InvalidRequest: with all violations.
             NotFound: no loaded contract has such a task type.
         """
+        refuse_long_chain(request, prefix, self._limits)
         complaints = self._shape(request, prefix, brief=brief)
         task_type = self._type_of(request, prefix, complaints)
         path = join(prefix, input_path)
         data = self._input(request, task_type, path, complaints, brief=brief)
         options = self._options(request, task_type, prefix, complaints)
         now_us = self._clock.now_us()
-        due, late = due_us(request, now_us=now_us, ahead=self._limits.ahead)
-        complaints += [Complaint(reason, _within(prefix, found)) for reason, found in late]
+        due = self._due_us(request, prefix, complaints, now_us)
+        follow_ups = self._follow_ups(request, task_type, prefix, complaints, now_us)
         if complaints:
-            raise _refusal(complaints)
+            raise refused(complaints)
         return NewTask(
             id=new_id(),
             type=task_type.name,
@@ -106,11 +94,20 @@ class Preparation:
             labels=dict(request.labels),
             request_id=request.request_id or None,
             request_hash=self.hash_of(request, task_type.name, data) if request.request_id else b"",
+            follow_ups=follow_ups,
         )
 
     def hash_of(self, request: SubmitTaskRequest, task_type: str, data: bytes) -> bytes:
         """The request's hash, given its type's name and its input's deterministic bytes."""
-        return request_hash(request, task_type=task_type, input_data=data)
+        follow_ups = [self._hash_of_follow_up(each) for each in request.follow_ups]
+        return request_hash(request, task_type=task_type, input_data=data, follow_ups=follow_ups)
+
+    def _hash_of_follow_up(self, plan: FollowUpMessage) -> bytes:
+        request = plan.request
+        known = self._contracts.by_input.get(_input_name(request))
+        task_type = request.type or (known.name if known is not None else "")
+        inner = self.hash_of(request, task_type, self.canonical_input(request))
+        return f"{plan.condition} {plan.outcome_field} ".encode() + inner
 
     def canonical_input(self, request: SubmitTaskRequest | RetryTaskRequest) -> bytes:
         """The input re-serialised deterministically where its type is loaded, else as sent."""
@@ -140,8 +137,8 @@ class Preparation:
             if request.HasField("input"):
                 path = join(prefix, "input.@type")
                 text = "is required where no task type is named"
-                complaints.append(Complaint("FIELD_VIOLATION", FieldViolation(path, text)))
-            raise _refusal(complaints)
+                complaints.append(about(path, text))
+            raise refused(complaints)
         if found is None:
             raise self._unknown_type(request.type, input_name, prefix)
         return found
@@ -170,31 +167,37 @@ class Preparation:
         path: str,
         complaints: list[Complaint],
         *,
-        brief: bool,
+        brief: bool = False,
+        filled: str = "",
     ) -> bytes:
-        """The input's deterministic bytes, having added what is wrong with it to `complaints`."""
+        """The input's deterministic bytes, having added what is wrong with it to `complaints`.
+
+        `filled` is the message field that is filled later: for the rules it is there and empty.
+        """
         expected, sent = task_type.input_descriptor.full_name, _input_name(request)
         value = request.input.value
         if not request.HasField("input"):
             return value  # The rules of the request complain about that.
         if len(value) > self._limits.payload_bytes:
             text = f"has {len(value)} bytes; at most {self._limits.payload_bytes} are allowed"
-            complaints.append(Complaint("PAYLOAD_TOO_LARGE", FieldViolation(path, text)))
+            complaints.append(about(path, text, reason="PAYLOAD_TOO_LARGE"))
             return value
         if sent != expected:
             found = sent[:200] or "message without a type"
             text = f"is a {found}; {task_type.name} takes a {expected}"
-            complaints.append(Complaint("WRONG_INPUT_TYPE", FieldViolation(path, text)))
+            complaints.append(about(path, text, reason="WRONG_INPUT_TYPE"))
             return value
         try:
             message = task_type.input_class.FromString(value)
         except DecodeError:
             text = f"is not a {expected} in protobuf's wire form"
-            complaints.append(Complaint("MALFORMED_REQUEST", FieldViolation(path, text)))
+            complaints.append(about(path, text, reason="MALFORMED_REQUEST"))
             return value
         complaints += [
             Complaint("FIELD_VIOLATION", violation)
-            for violation in self._rules.violations(message, path, brief=brief)
+            for violation in self._rules.violations(
+                with_placeholder(message, filled), path, brief=brief, without=filled
+            )
         ]
         return message.SerializeToString(deterministic=True)
 
@@ -211,61 +214,66 @@ class Preparation:
         options = merge(task_type.options, overrides)
         for problem in [*unreadable, *problems(options)]:
             path = join(prefix, f"overrides.{problem.path}")
-            complaints.append(Complaint("FIELD_VIOLATION", FieldViolation(path, problem.message)))
+            complaints.append(about(path, problem.message))
         return options
+
+    def _due_us(
+        self, request: SubmitTaskRequest, prefix: str, complaints: list[Complaint], now_us: int
+    ) -> int:
+        due, late = due_us(request, now_us=now_us, ahead=self._limits.ahead)
+        for reason, found in late:
+            complaints.append(about(join(prefix, found.field), found.description, reason=reason))
+        return due
+
+    def _follow_ups(
+        self,
+        request: SubmitTaskRequest,
+        followed: TaskType,
+        prefix: str,
+        complaints: list[Complaint],
+        now_us: int,
+    ) -> tuple[FollowUp, ...]:
+        return tuple(
+            self._follow_up(
+                plan, followed, join(prefix, f"follow_ups[{index}]"), complaints, now_us
+            )
+            for index, plan in enumerate(request.follow_ups)
+        )
+
+    def _follow_up(
+        self,
+        plan: FollowUpMessage,
+        followed: TaskType,
+        path: str,
+        complaints: list[Complaint],
+        now_us: int,
+    ) -> FollowUp:
+        """The rules of the whole request have looked at the plan's own fields already."""
+        request, inner = plan.request, f"{path}.request"
+        complaints += set_in_vain(request, inner)
+        task_type = self._type_of(request, inner, complaints)
+        outcome = outcome_field(plan, followed, task_type, path, complaints)
+        filled = field_to_fill(plan, task_type)
+        data = self._input(
+            request,
+            task_type,
+            f"{inner}.input",
+            complaints,
+            filled="" if filled is None else filled.name,
+        )
+        due = self._due_us(request, inner, complaints, now_us)
+        return FollowUp(
+            condition=condition_of(plan),
+            type=task_type.name,
+            input=Payload(task_type.input_descriptor.full_name, data),
+            options=self._options(request, task_type, inner, complaints),
+            delay_us=due - now_us if request.HasField("delay") else 0,
+            schedule_time_us=due if request.HasField("schedule_time") else 0,
+            labels=dict(request.labels),
+            outcome=outcome,
+            follow_ups=self._follow_ups(request, task_type, inner, complaints, now_us),
+        )
 
 
 def _input_name(request: SubmitTaskRequest | RetryTaskRequest) -> str:
     return request.input.type_url.rpartition("/")[2]
-
-
-def _within(prefix: str, violation: FieldViolation) -> FieldViolation:
-    return FieldViolation(join(prefix, violation.field), violation.description, violation.rule)
-
-
-def _refusal(complaints: list[Complaint]) -> InvalidRequest:
-    reasons = {complaint.reason for complaint in complaints}
-    reason = reasons.pop() if len(reasons) == 1 else "FIELD_VIOLATION"
-    violations = [complaint.violation for complaint in complaints]
-    return refusal(reason, violations)
-
-
-def refusal(reason: str, violations: list[FieldViolation]) -> InvalidRequest:
-    """INVALID_ARGUMENT with its fixed sentence and the first thing that is wrong."""
-    first = violations[0]
-    named = f" {first.field}: {first.description}." if first.field else _whole(first.description)
-    more = f" And {len(violations) - 1} more." if len(violations) > 1 else ""
-    return InvalidRequest(reason, _SENTENCES[reason] + named + more, violations=violations)
-
-
-def _whole(description: str) -> str:
-    """The description of something without a path: the message as a whole."""
-    text = f"It {description}" if description.startswith(("is ", "has ")) else description
-    return f" {text[:1].upper()}{text[1:]}."
-
-
-def request_id_reused(request_id: str, prefix: str = "") -> Conflict:
-    """ALREADY_EXISTS: the request id made a task of other content before."""
-    return Conflict(
-        "REQUEST_ID_REUSED",
-        f"The request id {request_id} was used for another task; choose a new one.",
-        metadata={"requestId": request_id},
-        violations=[FieldViolation(join(prefix, "request_id"), "was used with other content")],
-    )
-
-
-def merged(errors: list[RequestError]) -> RequestError:
-    """One error for several items of a batch, with the violations of all of them."""
-    violations = [violation for error in errors for violation in error.violations]
-    reasons = {error.reason for error in errors}
-    if len(reasons) > 1:
-        return refusal("FIELD_VIOLATION", violations)
-    if len(errors) == 1:
-        return errors[0]
-    first = errors[0]
-    return type(first)(
-        first.reason,
-        f"{first.message} And {len(errors) - 1} more items.",
-        metadata=first.metadata,
-        violations=violations,
-    )

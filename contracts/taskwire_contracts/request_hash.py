@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from taskwire.v1 import task_service_pb2
 
 
 def request_hash(
-    request: task_service_pb2.SubmitTaskRequest, *, task_type: str, input_data: bytes
+    request: task_service_pb2.SubmitTaskRequest,
+    *,
+    task_type: str,
+    input_data: bytes,
+    follow_ups: Sequence[bytes] = (),
 ) -> bytes:
-    """32 bytes over the type, the input, the schedule as sent, the overrides and the labels.
+    """32 bytes over the type, the input, the schedule as sent, the overrides, the labels and
+    what is told of each follow-up.
 
     `input_data` is the input re-serialised deterministically, so that two encodings of the
     same message count as the same.
@@ -26,6 +32,9 @@ def request_hash(
     ]
     for key, value in sorted(request.labels.items()):
         parts += [key.encode(), value.encode()]
+    if follow_ups:
+        # A mark that no label's name can be.
+        parts += [b"", *follow_ups]
     digest = hashlib.sha256()
     for part in parts:
         # Lengths keep the parts apart: without them "ab" + "c" would be "a" + "bc".

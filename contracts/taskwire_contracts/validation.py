@@ -23,15 +23,17 @@ class Rules:
         self._validator = Validator()
 
     def violations(
-        self, message: Message, prefix: str = "", *, brief: bool = False
+        self, message: Message, prefix: str = "", *, brief: bool = False, without: str = ""
     ) -> list[FieldViolation]:
         """All that is wrong with `message`; paths begin with `prefix` ("input", "requests[7]").
 
         Only the first violation when `brief`, or when the message holds thousands of values.
+        What is wrong within the field `without` is left out where all is listed.
         """
         found = self._validator.collect_violations(message, fail_fast=True)
-        if found and not brief and _values(message, _MOST_VALUES) < _MOST_VALUES:
+        if found and (without or not brief) and _values(message, _MOST_VALUES) < _MOST_VALUES:
             found = self._validator.collect_violations(message)
+            found = [each for each in found if not _is_within(each.proto, without)]
         return [_violation(each.proto, prefix) for each in found]
 
     def require(self, message: Message) -> None:
@@ -79,6 +81,11 @@ def _values(message: Message, most: int) -> int:
             if count >= most:
                 return most
     return min(count, most)
+
+
+def _is_within(found: Any, field: str) -> bool:
+    elements = list(found.field.elements) if found.field is not None else []
+    return bool(field) and bool(elements) and elements[0].field_name == field
 
 
 # Any: protovalidate's messages come from a protobuf library without stubs in this project.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from taskwire_core.failure import Failure
+from taskwire_core.follow_up import Condition
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 
@@ -20,6 +21,42 @@ class Payload:
 
     type_name: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeField:
+    """The field of a follow-up's input that takes the outcome: its number, and whether that is
+    the whole ended task instead of its result."""
+
+    number: int
+    whole_task: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A task to submit when another one has ended, `delay_us` after that or at `schedule_time_us`.
+
+    Everything in it was checked when it was submitted.
+    """
+
+    condition: Condition
+    type: str
+    input: Payload
+    options: TaskOptions
+    delay_us: int = 0
+    schedule_time_us: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    outcome: OutcomeField | None = None
+    follow_ups: tuple[FollowUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFollowUp:
+    """A follow-up as its task shows it; `task_id` is the task that was made of it."""
+
+    condition: Condition
+    type: str
+    task_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +81,7 @@ class NewTask:
     retry_of: bytes | None = None
     parent: bytes | None = None
     generation: int = 0
+    follow_ups: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +110,8 @@ class Attempt:
 class Task:
     """One task's row, with what the asked-for view adds (None or empty when it was not asked).
 
-    `result` and `failure` belong to the OUTCOME view; `input`, `attempts` and the failure's
-    stack trace to FULL. `not_before_us` is when a SCHEDULED or RETRYING task is due.
+    `result` and `failure` belong to the OUTCOME view; `input`, `attempts`, `follow_ups` and the
+    failure's stack trace to FULL. `not_before_us` is when a SCHEDULED or RETRYING task is due.
     """
 
     id: bytes
@@ -105,11 +143,13 @@ class Task:
     labels: Mapping[str, str] = field(default_factory=dict)
     parent: bytes | None = None
     generation: int = 0
+    follow_up_count: int = 0
     input: Payload | None = None
     result: Payload | None = None
     failure: Failure | None = None
     progress: Progress | None = None
     attempts: tuple[Attempt, ...] = ()
+    follow_ups: tuple[PlannedFollowUp, ...] = ()
 
     @property
     def queue(self) -> str:

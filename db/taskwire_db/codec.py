@@ -1,4 +1,4 @@
-"""How options, failures and labels are written into columns: compact JSON, by msgspec.
+"""How options, failures, labels and follow-ups are written into columns: compactly, by msgspec.
 
 An option set is stored once and named by a hash of its content, because most tasks share the
 options of their type.
@@ -14,9 +14,11 @@ import msgspec
 
 from taskwire_core.failure import Failure
 from taskwire_core.options import TaskOptions
+from taskwire_core.task import FollowUp
 
 _options = msgspec.json.Decoder(TaskOptions)
 _failure = msgspec.json.Decoder(Failure)
+_follow_up = msgspec.msgpack.Decoder(FollowUp)
 _labels = msgspec.json.Decoder(dict[str, str])
 
 
@@ -42,6 +44,16 @@ def encode_failure(failure: Failure | None) -> str | None:
 def decode_failure(text: str | None) -> Failure | None:
     """The failure in a stored text; None stays None."""
     return None if text is None else _failure.decode(text)
+
+
+def encode_follow_up(follow_up: FollowUp) -> bytes:
+    """A follow-up's stored bytes: MessagePack, because its input is bytes."""
+    return msgspec.msgpack.encode(follow_up)
+
+
+def decode_follow_up(body: bytes) -> FollowUp:
+    """The follow-up in stored bytes."""
+    return _follow_up.decode(body)
 
 
 def encode_labels(labels: Mapping[str, str]) -> str | None:

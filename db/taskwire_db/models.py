@@ -100,9 +100,10 @@ tasks = sa.Table(
     sa.Column("retry_of", Id),
     sa.Column("request_id", sa.Text),
     sa.Column("labels", sa.Text),
-    # The task whose handler submitted it, and how many stand above it.
+    # The task whose handler or end submitted it, how many stand above it, how many follow it.
     sa.Column("parent", Id),
     sa.Column("generation", sa.SmallInteger, nullable=False, server_default="0"),
+    sa.Column("follow_up_count", sa.SmallInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -192,6 +193,20 @@ task_requests = sa.Table(
     sa.Column("request_id", sa.Text, primary_key=True),
     sa.Column("task_id", Id, nullable=False),
     sa.Column("request_hash", sa.LargeBinary(32), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+task_follow_ups = sa.Table(
+    "task_follow_ups",
+    metadata,
+    sa.Column("task_id", Id, primary_key=True),
+    sa.Column("position", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("condition", sa.SmallInteger, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    # All that makes the task, its own follow-ups included (codec.py).
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    # The task that was made.
+    sa.Column("made_id", Id),
     sqlite_with_rowid=False,
 )
 

@@ -49,6 +49,7 @@ TASK_COLUMNS: tuple[sa.Column[Any], ...] = (
     tasks.c.labels,
     tasks.c.parent,
     tasks.c.generation,
+    tasks.c.follow_up_count,
 )
 """What every statement that answers with tasks selects or returns, in this order."""
 
@@ -108,6 +109,7 @@ def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, An
         codec.decode_labels(row[26]),
         None if row[27] is None else bytes(row[27]),  # parent
         row[28],  # generation
+        row[29],  # follow_up_count
         **more,
     )
 
@@ -149,6 +151,7 @@ def new_task(new: NewTask, now_us: int) -> Task:
         labels=new.labels,
         parent=new.parent,
         generation=new.generation,
+        follow_up_count=len(new.follow_ups),
         input=new.input,
     )
 
@@ -199,6 +202,7 @@ def task_row(
         codec.encode_labels(task.labels),
         task.parent,
         task.generation,
+        task.follow_up_count,
     )
 
 

@@ -13,14 +13,17 @@ from taskwire.client.client import Client, ended
 from taskwire.client.errors import CallFailed, ClientError, UnknownName, Unreachable
 from taskwire.client.schema import Schema
 from taskwire.client.service_config import service_config
+from taskwire.submission import FollowUp, When
 
 __all__ = [
     "CallFailed",
     "Client",
     "ClientError",
+    "FollowUp",
     "Schema",
     "UnknownName",
     "Unreachable",
+    "When",
     "ended",
     "service_config",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from taskwire.client.watching import (
     Stream,
     Watch,
 )
-from taskwire.submission import submission
+from taskwire.submission import FollowUp, submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
 Response = TypeVar("Response", bound=Message)
@@ -58,6 +58,7 @@ class Client(EndedTasks, ManyTasks):
         delay: timedelta | None = None,
         schedule_time: datetime | None = None,
         overrides: options_pb2.TaskOverrides | None = None,
+        follow_ups: Sequence[FollowUp] = (),
         validate_only: bool = False,
         require_worker: bool = False,
     ) -> task_service_pb2.SubmitTaskResponse:
@@ -65,7 +66,8 @@ class Client(EndedTasks, ManyTasks):
 
         `type` ("package.Service/Method") may be left out, since its input belongs to it alone.
         An aware `schedule_time` or a `delay` puts its start off. Submitting again with the same
-        `request_id` and content returns the first task.
+        `request_id` and content returns the first task. `follow_ups` are submitted when it has
+        ended.
         """
         request = submission(
             input,
@@ -74,6 +76,7 @@ class Client(EndedTasks, ManyTasks):
             delay=delay,
             schedule_time=schedule_time,
             overrides=overrides,
+            follow_ups=follow_ups,
         )
         request.request_id = request_id or str(uuid.uuid4())
         request.validate_only = validate_only

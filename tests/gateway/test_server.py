@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts
+from taskwire_contracts.statuses import wire_message
 from taskwire_core.errors import (
     ConfigurationError,
     FieldViolation,
@@ -33,7 +34,7 @@ from taskwire_gateway.gateway import Gateway, Tuning
 from taskwire_gateway.identity import Everybody
 from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.rpc.calls import Call, Send, stream
-from taskwire_gateway.rpc.statuses import status_of, wire_message
+from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
@@ -119,10 +120,11 @@ async def test_health_knows_every_service_and_the_end(running: Running) -> None:
 
 
 async def test_task_types_come_in_pages(running: Running, worker: Worker) -> None:
-    first = await running.tasks.ListTaskTypes(pb.ListTaskTypesRequest(page_size=1))
+    first = await running.tasks.ListTaskTypes(pb.ListTaskTypesRequest(page_size=3))
     token = first.next_page_token
     second = await running.tasks.ListTaskTypes(pb.ListTaskTypesRequest(page_token=token))
-    assert [found.name for found in first.task_types] == ["acme.v1.Images/Draw"]
+    names = [found.name.rpartition("/")[2] for found in first.task_types]
+    assert names == ["Draw", "Publish", "Report"]
     (shrink,) = second.task_types
     assert (shrink.name, shrink.live_workers) == (SHRINK, 1)
     assert shrink.description == "Makes a picture smaller."

@@ -198,6 +198,7 @@ def test_the_reasons_of_errors_are_only_added_to() -> None:
         "UNKNOWN_METADATA": 10,
         "INVALID_METADATA": 11,
         "CHAIN_TOO_LONG": 13,
+        "INVALID_FOLLOW_UP": 14,
         "VERSION_AHEAD": 20,
         "TASK_NOT_FOUND": 30,
         "TASK_TYPE_NOT_FOUND": 31,

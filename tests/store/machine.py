@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskwire_core import recovery
+from taskwire_core.follow_up import Condition
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import Event, State, allowed
 from taskwire_core.task import Dispatch, Task
@@ -21,6 +22,7 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.models import task_counters, task_events, task_outcomes, tasks
 from tests.store.steps import (
+    EACH_CONDITION,
     SECOND,
     TTL_US,
     ManualClock,
@@ -72,7 +74,7 @@ class Lifecycle(RuleBasedStateMachine):
     def begin(self) -> None:
         self.workers.append(worker(self.database))
         for attempts in (3, 100):
-            self.submit(0, attempts, once=False, timed=False)
+            self.submit(0, attempts, once=False, timed=False, followed=True)
 
     # What callers do.
 
@@ -81,15 +83,22 @@ class Lifecycle(RuleBasedStateMachine):
         attempts=st.sampled_from([1, 3, 100]),
         once=st.booleans(),
         timed=st.booleans(),
+        followed=st.booleans(),
     )
-    def submit(self, delay: int, attempts: int, once: bool, timed: bool) -> None:
+    def submit(self, delay: int, attempts: int, once: bool, timed: bool, followed: bool) -> None:
         opts = options(
             max_attempts=1 if once else attempts,
             at_most_once=once,
             start_timeout=30 if timed else None,
             total_timeout=120 if timed else None,
         )
-        made = submit(self.database, new_task(self.clock.now_us(), opts=opts, delay_s=delay))
+        new = new_task(
+            self.clock.now_us(),
+            opts=opts,
+            delay_s=delay,
+            follow_ups=EACH_CONDITION if followed else (),
+        )
+        made = submit(self.database, new)
         self.acknowledged[made.id] = made
 
     @rule(name=st.sampled_from(["a", "b", "c"]))
@@ -241,6 +250,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert self.acknowledged.keys() <= found.keys(), "I1: an acknowledged task is gone"
         self._check_histories(found, events)
         self._check_outcomes(found, outcomes)
+        self._check_follow_ups(found)
         counted = {row.state: row[-1] for row in counters if row[-1]}
         assert counted == dict(Counter(row.state for row in rows)), "I15: the counters are wrong"
 
@@ -271,6 +281,13 @@ class Lifecycle(RuleBasedStateMachine):
                 assert outcome.failure is not None, "I5: a failure without an error"
             else:
                 assert outcome is None, "I5: an outcome without an end"
+
+    def _check_follow_ups(self, found) -> None:  # type: ignore[no-untyped-def]  # rows
+        children = Counter(bytes(row.parent) for row in found.values() if row.parent is not None)
+        for key, row in found.items():
+            due = [each for each in Condition if each.met_by(State(row.state))]
+            expected = len(due) if row.follow_up_count else 0
+            assert children[key] == expected, f"I16: {children[key]} tasks follow {row.state}"
 
     def teardown(self) -> None:
         try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from taskwire_core import recovery
 from taskwire_core.failure import Code, Failure, FailureKind
+from taskwire_core.follow_up import Condition
 from taskwire_core.ids import new_id
 from taskwire_core.options import RetryPolicy, TaskOptions
-from taskwire_core.task import NewTask, Payload, Task
+from taskwire_core.task import FollowUp, NewTask, Payload, Task
 from taskwire_db import operations as ops
 from taskwire_db.clock import Moment
 from taskwire_db.database import Database
@@ -72,6 +75,7 @@ def new_task(
     content: bytes = b"content",
     owner: str = "dev",
     labels: dict[str, str] | None = None,
+    follow_ups: tuple[FollowUp, ...] = (),
 ) -> NewTask:
     return NewTask(
         id=new_id(),
@@ -84,7 +88,23 @@ def new_task(
         request_id=request_id,
         request_hash=content.ljust(32)[:32],
         labels=labels or {},
+        follow_ups=follow_ups,
     )
+
+
+def follow_up(condition: Condition, *follow_ups: FollowUp, **changed: Any) -> FollowUp:
+    """A follow-up on that condition, with whatever fields are given."""
+    plan = FollowUp(
+        condition=condition,
+        type="acme.v1.Images/Shrink",
+        input=Payload("acme.v1.ShrinkRequest", condition.name.encode()),
+        options=options(),
+        follow_ups=follow_ups,
+    )
+    return replace(plan, **changed)
+
+
+EACH_CONDITION = tuple(follow_up(condition) for condition in Condition)
 
 
 def unit(*tasks: NewTask, gateway_id: bytes | None = None) -> ops.SubmitUnit:

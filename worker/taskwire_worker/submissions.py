@@ -16,16 +16,15 @@ from dataclasses import replace
 from taskwire import errors
 from taskwire.context import Submit
 from taskwire.submission import SubmitTaskRequest
+from taskwire_contracts.follow_ups import chain_length
 from taskwire_contracts.preparation import Preparation
 from taskwire_core.errors import InvalidRequest, NotFound, RequestError, StoreUnavailable
+from taskwire_core.follow_up import MAX_GENERATIONS
 from taskwire_core.ids import to_text
 from taskwire_core.task import NewTask, Task
 from taskwire_worker.ports import AttemptOver, KeyReused, Ledger
 
 _LOG = logging.getLogger(__name__)
-
-MAX_GENERATIONS = 100
-"""How many tasks may stand above one another: a handler that submits itself comes to an end."""
 
 # No caller's own request id begins so: those are printable.
 _PREFIX = "\x1f"
@@ -55,7 +54,7 @@ class Submissions:
         return answer
 
     def _child(self, parent: Task, counts: _Counts, request: SubmitTaskRequest) -> NewTask:
-        _refuse_long_chain(parent)
+        _refuse_long_chain(parent, 1 + chain_length(request))
         new = self._preparation.checked(request, owner=parent.owner)
         content = self._preparation.hash_of(request, new.type, new.input.data)
         name = (
@@ -90,8 +89,8 @@ class _Counts:
             return self._counts[content]
 
 
-def _refuse_long_chain(parent: Task) -> None:
-    if parent.generation >= MAX_GENERATIONS:
+def _refuse_long_chain(parent: Task, length: int) -> None:
+    if parent.generation + length > MAX_GENERATIONS:
         raise InvalidRequest(
             "CHAIN_TOO_LONG",
             f"The task stands {parent.generation} generations below one that a caller submitted,"

@@ -9,11 +9,12 @@ from typing import Any
 import click
 from google.protobuf.message import Message
 
-from taskwire.client import Client, UnknownName
+from taskwire.client import Client, UnknownName, When
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 from taskwire_cli.bytes_fields import check_field, put_files
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop
+from taskwire_cli.follow_up_options import Plan, follow_up_options, follow_ups
 from taskwire_cli.following import follow
 from taskwire_cli.outcome import exit_code, output_option, print_task, write_outputs
 from taskwire_cli.values import Duration, Pair, Time, text_of
@@ -39,6 +40,12 @@ Examples:
     --label customer=acme --request-id nightly-2027-01-31
   taskwire submit taskwire.examples.v1.EmailTasks/SendEmail @mail.json \\
     --field-file 'attachments[0].content=invoice.pdf'
+  taskwire submit taskwire.examples.v1.MathTasks/Divide '{{"dividend": 84, "divisor": 2}}' \
+    --on-failure taskwire.examples.v1.EmailTasks/SendEmail=@mail.json
+
+--on-success, --on-failure and --then name the type of another task and its request. FIELD is the
+field of that request that takes the outcome of the first task: its result, or with a field of type
+taskwire.v1.Task the ended task.
 
 {EXIT_CODES_HELP}
 """
@@ -77,6 +84,7 @@ Examples:
 @click.option("--at", "schedule_time", type=Time(), help="Start it then: 2027-01-31T09:00.")
 @click.option("--priority", type=click.Choice(list(_PRIORITIES)), help="Within its queue.")
 @click.option("--queue", help="Another queue than its type's.")
+@follow_up_options
 @click.option("--require-worker", is_flag=True, help="Refuse it when nobody can run it now.")
 @click.option("--validate-only", is_flag=True, help="Check everything and submit nothing.")
 @json_option
@@ -152,6 +160,9 @@ def _send(
     schedule_time: datetime | None,
     priority: str | None,
     queue: str | None,
+    on_success: tuple[Plan, ...],
+    on_failure: tuple[Plan, ...],
+    then: tuple[Plan, ...],
     require_worker: bool,
     validate_only: bool,
 ) -> task_service_pb2.SubmitTaskResponse:
@@ -166,6 +177,10 @@ def _send(
         delay=delay,
         schedule_time=schedule_time,
         overrides=overrides if overrides.ByteSize() else None,
+        follow_ups=follow_ups(
+            lambda name, text: _input(client, name, text, ()),
+            [(When.SUCCESS, on_success), (When.FAILURE, on_failure), (When.ALWAYS, then)],
+        ),
         validate_only=validate_only,
         require_worker=require_worker,
     )

@@ -28,6 +28,7 @@ from taskwire_db.operations.dispatch import (
     take_backlog,
     undispatch,
 )
+from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.leases import (
     GatewayRow,
     Heartbeat,
@@ -61,7 +62,6 @@ from taskwire_db.operations.retry import RetryResult, retry
 from taskwire_db.operations.run_now import RunNowRequest, RunNowResult, run_now
 from taskwire_db.operations.settle import settle
 from taskwire_db.operations.submit import (
-    Submission,
     Submitted,
     SubmitUnit,
     UnitResult,

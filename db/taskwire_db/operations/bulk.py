@@ -27,8 +27,8 @@ from taskwire_db.group import insert_for
 from taskwire_db.models import tasks
 from taskwire_db.operations.cancel import CancelRequest, cancel
 from taskwire_db.operations.delete import DeleteRequest, delete
+from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.retry import RetryResult, retry
-from taskwire_db.operations.submit import Submission
 from taskwire_db.operator_models import bulk_operations
 
 _c = bulk_operations.c

@@ -16,7 +16,8 @@ from taskwire_core.task import NewTask
 from taskwire_db.database import Transaction
 from taskwire_db.group import GroupStatement
 from taskwire_db.models import Id, is_state, tasks
-from taskwire_db.operations.submit import Submission, Submitted, SubmitUnit, UnitResult, submit
+from taskwire_db.operations.insertion import Submission
+from taskwire_db.operations.submit import Submitted, SubmitUnit, UnitResult, submit
 
 
 @dataclass(frozen=True, slots=True)

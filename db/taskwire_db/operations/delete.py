@@ -18,6 +18,7 @@ from taskwire_db.group import AnyRow, GroupStatement
 from taskwire_db.models import (
     Id,
     task_events,
+    task_follow_ups,
     task_inputs,
     task_labels,
     task_outcomes,
@@ -81,6 +82,7 @@ _parts = [
     _by_id(task_outcomes.c.task_id),
     _by_id(task_events.c.task_id),
     _by_id(task_progress.c.task_id),
+    _by_id(task_follow_ups.c.task_id),
     _by_id(tasks.c.id),
 ]
 

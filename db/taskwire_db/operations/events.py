@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskwire_core.failure import Failure
+from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import Task
 from taskwire_db import codec
@@ -13,6 +14,7 @@ from taskwire_db.database import Transaction
 from taskwire_db.group import RowInsert
 from taskwire_db.models import task_events
 from taskwire_db.operations.changes import log_changes
+from taskwire_db.operations.follow_ups import follow
 
 _insert = RowInsert(task_events)
 
@@ -31,9 +33,13 @@ class Moved:
 
 
 def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
-    """Append the events of `moves`, count and log them, and remember the tasks for doorbells."""
+    """Append the events of `moves`, count and log them, and remember the tasks for doorbells.
+
+    The follow-ups of tasks that have ended are recorded with them.
+    """
     rows: list[tuple[object, ...]] = []
     changes: list[tuple[bytes, str]] = []
+    followed: list[Task] = []
     for move in moves:
         task = move.task
         transaction.moved(task, move.source)
@@ -52,5 +58,32 @@ def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
             )
         )
         changes.append((task.id, task.owner))
+        if task.follow_up_count and task.state.terminal:
+            followed.append(_with_failure(task, move.failure))
     _insert.run(transaction.connection, rows)
     log_changes(transaction, changes)
+    if followed:
+        _follow(transaction, followed)
+
+
+def _with_failure(task: Task, failure: Failure | None) -> Task:
+    return task if task.state != State.FAILED else replace(task, failure=failure)
+
+
+def _follow(transaction: Transaction, ended: list[Task]) -> None:
+    made = follow(transaction, ended)
+    record(
+        transaction,
+        [
+            Moved(
+                task,
+                None,
+                Event.SUBMIT,
+                actor=task.owner,
+                message=f"the follow-up of {to_text(task.parent or b'')}",
+            )
+            for task in made
+        ],
+    )
+    # No gateway publishes them: their doorbells wake the one that leads.
+    transaction.changed.extend(task for task in made if task.state == State.QUEUED)

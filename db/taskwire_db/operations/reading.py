@@ -22,6 +22,7 @@ from taskwire_db.models import (
     task_progress,
     tasks,
 )
+from taskwire_db.operations.follow_ups import shown_follow_ups
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
 
 MAX_ATTEMPTS_SHOWN = 20
@@ -121,12 +122,16 @@ def _with_history(connection: sa.Connection, found: Iterable[Task]) -> list[Task
     inputs = {
         bytes(row[0]): Payload(row[1], bytes(row[2])) for row in _inputs.run(connection, keys)
     }
+    follow_ups = shown_follow_ups(connection, [t.id for t in tasks_found if t.follow_up_count])
     histories: dict[bytes, list[AnyRow]] = defaultdict(list)
     for row in _events.run(connection, keys):
         histories[bytes(row[0])].append(row)
     return [
         dataclasses.replace(
-            task, input=inputs.get(task.id), attempts=attempts_of(histories[task.id])
+            task,
+            input=inputs.get(task.id),
+            attempts=attempts_of(histories[task.id]),
+            follow_ups=follow_ups.get(task.id, ()),
         )
         for task in tasks_found
     ]

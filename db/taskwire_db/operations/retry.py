@@ -6,17 +6,19 @@ change no more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from taskwire_core.lifecycle import State
+from taskwire_core.task import FollowUp
 from taskwire_db.database import Transaction
 from taskwire_db.group import AnyRow, GroupStatement
 from taskwire_db.models import Id, tasks
+from taskwire_db.operations.follow_ups import follow_ups_of
+from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.submit import (
-    Submission,
     Submitted,
     SubmitUnit,
     UnitResult,
@@ -40,7 +42,7 @@ class RetryResult:
 _held = GroupStatement(
     {"id": Id},
     lambda v: (
-        sa.select(tasks.c.id, tasks.c.owner, tasks.c.state)
+        sa.select(tasks.c.id, tasks.c.owner, tasks.c.state, tasks.c.follow_up_count)
         .where(tasks.c.id.in_(sa.select(v.c.id)))
         .order_by(tasks.c.id)
         .with_for_update(read=True, key_share=True)
@@ -50,6 +52,8 @@ _held = GroupStatement(
 
 def retry(tx: Transaction, retries: Sequence[Submission]) -> list[RetryResult | BaseException]:
     """Record each task whose `retry_of` has ended and is its owner's, or say why not.
+
+    What followed the old task follows the new one too.
 
     Whoever fails, fails alone. A request id that has made its task before is answered with it.
     """
@@ -61,13 +65,20 @@ def retry(tx: Transaction, retries: Sequence[Submission]) -> list[RetryResult | 
         for each, state in zip(retries, sources, strict=True)
         if state is not None and state.terminal
     ]
-    results = iter(submit_owned(tx, [SubmitUnit((each,)) for each in wanted]))
+    followed = [key for key, row in rows.items() if row[3]]
+    plans = follow_ups_of(tx, followed) if followed else {}
+    results = iter(submit_owned(tx, [SubmitUnit((_followed(each, plans),)) for each in wanted]))
     return [
         _answer(state, next(results))
         if state is not None and state.terminal
         else RetryResult(source=state)
         for state in sources
     ]
+
+
+def _followed(retry: Submission, plans: Mapping[bytes, tuple[FollowUp, ...]]) -> Submission:
+    plan = plans.get(retry.task.retry_of or b"", ())
+    return replace(retry, task=replace(retry.task, follow_ups=plan)) if plan else retry
 
 
 def _state_of(retry: Submission, source: AnyRow | None) -> State | None:

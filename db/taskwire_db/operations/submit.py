@@ -13,24 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from taskwire_core.lifecycle import Event, State
+from taskwire_core.lifecycle import Event
 from taskwire_core.task import NewTask, Task
 from taskwire_db.database import Transaction
-from taskwire_db.group import Columns, GroupStatement, RowInsert, insert_for
-from taskwire_db.models import Id, task_inputs, task_labels, task_requests, tasks
+from taskwire_db.group import Columns, GroupStatement, insert_for
+from taskwire_db.models import Id, task_requests
 from taskwire_db.operations.events import Moved, record
+from taskwire_db.operations.insertion import Submission, insert
 from taskwire_db.operations.reading import tasks_by_id
 from taskwire_db.problems import Contended
-from taskwire_db.rows import new_task, task_row
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One task to record. `gateway_id` is the gateway that will publish it itself; None leaves
-    it to the dispatcher."""
-
-    task: NewTask
-    gateway_id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +53,6 @@ class UnitResult:
 class _ApartError(Exception):
     """Two units of a group depend on one another: each must run in its own transaction."""
 
-
-_insert_tasks = RowInsert(tasks)
-_insert_inputs = RowInsert(task_inputs)
-_insert_labels = RowInsert(task_labels)
 
 _REQUEST: Columns = {
     "owner": sa.Text(),
@@ -199,21 +186,7 @@ def _release(
 
 
 def _record(tx: Transaction, accepted: Sequence[Submission]) -> dict[bytes, Task]:
-    made: dict[bytes, Task] = {}
-    rows: list[tuple[object, ...]] = []
-    inputs: list[tuple[object, ...]] = []
-    labels: list[tuple[object, ...]] = []
-    for s in accepted:
-        task = new_task(s.task, tx.now_us)
-        owned = s.gateway_id if task.state == State.QUEUED else None
-        rows.append(task_row(tx, task, gateway_id=owned, request_id=s.task.request_id))
-        inputs.append((task.id, s.task.input.type_name, s.task.input.data))
-        labels.extend((key, value, task.id) for key, value in task.labels.items())
-        made[task.id] = task
-    connection = tx.connection
-    _insert_tasks.run(connection, rows)
-    _insert_inputs.run(connection, inputs)
-    _insert_labels.run(connection, labels)
+    made = {task.id: task for task in insert(tx, accepted)}
     record(tx, [Moved(t, None, Event.SUBMIT, actor=t.owner) for t in made.values()])
     return made
 

@@ -19,6 +19,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 
+from taskwire_contracts.statuses import wire_message
 from taskwire_core.errors import RequestError, StoreUnavailable
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc import statuses
@@ -108,9 +109,7 @@ class Call:
     async def _abort(self, status: status_pb2.Status) -> NoReturn:
         details = (statuses.DETAILS_KEY, status.SerializeToString())
         code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
-        await self.context.abort(
-            code, statuses.wire_message(status.message), (*self.trailers, details)
-        )
+        await self.context.abort(code, wire_message(status.message), (*self.trailers, details))
         raise AssertionError("abort returned")
 
 

@@ -20,6 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 from taskwire.v1 import options_pb2, task_service_pb2
 from taskwire_contracts import TaskType
 from taskwire_contracts.conversion import set_duration
+from taskwire_contracts.statuses import failure_status
 from taskwire_core.errors import RequestError, StoreUnavailable
 from taskwire_core.failure import Code
 from taskwire_core.ids import new_id, to_text
@@ -28,7 +29,6 @@ from taskwire_core.task import Task, View
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc.calls import Call, Context, StatusError, metadata_of
 from taskwire_gateway.rpc.durable_metadata import TASK_ID, DurableMetadata, read_metadata
-from taskwire_gateway.rpc.statuses import failure_status
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader

@@ -6,11 +6,11 @@ from google.longrunning import operations_pb2
 from google.rpc import status_pb2
 
 from taskwire.v1 import bulk_task_service_pb2 as pb
+from taskwire_contracts.statuses import error_info, status
+from taskwire_contracts.task_message import set_time
 from taskwire_core.bulk import BulkFailure, BulkKind, BulkOperation, BulkPreview
 from taskwire_core.failure import Code
 from taskwire_core.ids import to_text
-from taskwire_gateway.rpc.statuses import error_info, status
-from taskwire_gateway.rpc.task_messages import set_time
 from taskwire_gateway.use_cases.bulk import operation_name
 
 _KINDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskwire.v1 import queue_service_pb2 as pb
+from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.bulk import BulkKind
 from taskwire_core.errors import Unready
@@ -12,7 +13,6 @@ from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.queue_ports import Queue
 from taskwire_gateway.rpc.calls import Call, Handler, unary
 from taskwire_gateway.rpc.operation_messages import operation_message
-from taskwire_gateway.rpc.task_messages import set_time
 from taskwire_gateway.use_cases.bulk import Bulk
 from taskwire_gateway.use_cases.queues import Queues
 

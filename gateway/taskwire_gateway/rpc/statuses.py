@@ -1,4 +1,4 @@
-"""Errors as gRPC statuses: the one file that holds codes, details and fixed sentences.
+"""Errors of calls as gRPC statuses: the one file that holds details and fixed sentences.
 
 Every error of ours carries one `google.rpc.ErrorInfo`; violations, retry advice and the
 missing resource's name follow where they fit.
@@ -6,21 +6,16 @@ missing resource's name follow where they fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
-from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from taskwire_contracts.statuses import MAX_DETAILS_BYTES, error_info, status
 from taskwire_core.errors import NotFound, RequestError, StoreUnavailable, Unavailable
-from taskwire_core.failure import TASKWIRE_DOMAIN, Code, Failure
+from taskwire_core.failure import Code
 
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_DETAILS_BYTES = 3_000
-"""Statuses travel in headers, of which clients accept 8 KiB: more violations are only counted."""
-
-MAX_MESSAGE_BYTES = 1_200
 
 
 def status_of(error: RequestError) -> status_pb2.Status:
@@ -38,23 +33,6 @@ def status_of(error: RequestError) -> status_pb2.Status:
     if isinstance(error, NotFound):
         details.append(_resource_info(error))
     return status(error.code, error.message, details)
-
-
-def error_info(
-    reason: str, metadata: dict[str, str], domain: str = TASKWIRE_DOMAIN
-) -> error_details_pb2.ErrorInfo:
-    """The detail that programs read."""
-    return error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata)
-
-
-def status(code: Code, message: str, details: Iterable[Message]) -> status_pb2.Status:
-    """A status with its details packed."""
-    found = status_pb2.Status(code=int(code), message=wire_message(message))
-    for detail in details:
-        packed = Any()
-        packed.Pack(detail)
-        found.details.append(packed)
-    return found
 
 
 def internal(call_id: str) -> RequestError:
@@ -83,26 +61,6 @@ def malformed(type_name: str) -> RequestError:
         code=Code.INVALID_ARGUMENT,
         metadata={"type": type_name},
     )
-
-
-def failure_status(failure: Failure) -> status_pb2.Status:
-    """A task's error: its canonical code, the message that may be shown, and ErrorInfo."""
-    info = error_info(failure.reason, dict(failure.metadata), failure.domain or TASKWIRE_DOMAIN)
-    if info.ByteSize() > MAX_DETAILS_BYTES:
-        info.metadata.clear()
-    return status(failure.code, failure.message, [info])
-
-
-def wire_message(message: str) -> str:
-    """`message`, cut to what a header has room for, where most bytes are spelled with three."""
-    if len(message) * 3 * 4 <= MAX_MESSAGE_BYTES:
-        return message
-    room = MAX_MESSAGE_BYTES
-    for position, character in enumerate(message):
-        room -= sum(1 if 0x20 <= byte < 0x7F else 3 for byte in character.encode())
-        if room < 0:
-            return message[:position] + "…"
-    return message
 
 
 def _bad_request(error: RequestError) -> error_details_pb2.BadRequest:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal
 
-from google.protobuf import timestamp_pb2
 from google.rpc import status_pb2
 
-from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
+from taskwire.submission import TYPE_URL
+from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_contracts import Contracts
-from taskwire_contracts.conversion import options_message
+from taskwire_contracts.task_message import basic_task, set_time, task_error
 from taskwire_core.failure import Failure
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
-from taskwire_core.options import TaskOptions
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
 from taskwire_gateway.pending import pending_reason
 from taskwire_gateway.queue_ports import PausedQueues
-from taskwire_gateway.rpc.statuses import failure_status
 from taskwire_gateway.use_cases.recording import Accepted
 from taskwire_gateway.workers_alive import LiveWorkers
 
-_TYPE_URL = "type.googleapis.com/"
 _WITH_ERROR = frozenset({State.FAILED})
 
 
@@ -44,26 +40,11 @@ class TaskMessages:
 
     def task(self, task: Task, view: View = View.OUTCOME) -> task_pb2.Task:
         """`task` in `view`, which must not be wider than the one it was read in."""
-        message = task_pb2.Task(
-            id=to_text(task.id) if task.id else "",
-            type=task.type,
-            owner=task.owner,
-            state=task_pb2.TaskState.ValueType(task.state),
-            version=task.version,
-            attempt=task.attempt,
-            options=_options(task.options),
-            worker_id=to_text(task.worker_id) if task.worker_id is not None else "",
-            cancel_requested=task.cancel_requested,
-            cancel_reason=task.cancel_reason,
-            retry_of=to_text(task.retry_of) if task.retry_of is not None else "",
-            labels=task.labels,
-            parent=to_text(task.parent) if task.parent is not None else "",
-        )
+        message = basic_task(task)
         if not task.state.terminal:
             message.pending_reason = self.pending(task)
         if task.progress is not None:
             set_progress(message.progress, task.progress)
-        _set_times(message, task)
         if view >= View.OUTCOME:
             self._set_outcome(message, task, view)
         if view == View.FULL:
@@ -86,13 +67,8 @@ class TaskMessages:
 
     def error(self, failure: Failure, view: View) -> task_pb2.TaskError:
         """A failure; its stack trace only in the FULL view and where the operator allows it."""
-        return task_pb2.TaskError(
-            kind=task_pb2.TaskError.Kind.ValueType(failure.kind),
-            status=failure_status(failure),
-            type=failure.type,
-            stack_trace=(failure.stack_trace if self._stack_traces and view == View.FULL else ""),
-            retryable=failure.retryable,
-        )
+        shown = self._stack_traces and view == View.FULL
+        return task_error(failure, stack_trace=failure.stack_trace if shown else "")
 
     def known_status(self, status: status_pb2.Status) -> status_pb2.Status:
         """`status` without the details that reflection could not explain to a client."""
@@ -114,6 +90,12 @@ class TaskMessages:
             self._set_payload(message, "input", task.input)
         for attempt in task.attempts:
             self._add_attempt(message, attempt)
+        for planned in task.follow_ups:
+            message.follow_ups.add(
+                condition=task_pb2.FollowUpCondition.ValueType(planned.condition),
+                type=planned.type,
+                task_id=to_text(planned.task_id) if planned.task_id is not None else "",
+            )
 
     def _set_payload(
         self, message: task_pb2.Task, field: Literal["input", "result"], payload: Payload
@@ -123,7 +105,7 @@ class TaskMessages:
             message.payload_unavailable = True
             return
         target = getattr(message, field)
-        target.type_url = _TYPE_URL + payload.type_name
+        target.type_url = TYPE_URL + payload.type_name
         target.value = payload.data
 
     def _add_attempt(self, message: task_pb2.Task, attempt: Attempt) -> None:
@@ -133,12 +115,6 @@ class TaskMessages:
             set_time(added.end_time, attempt.end_time_us)
         if attempt.failure is not None:
             added.error.CopyFrom(self.error(attempt.failure, View.FULL))
-
-
-def set_time(target: timestamp_pb2.Timestamp, time_us: int) -> None:
-    """Write microseconds since 1970 into `target`."""
-    target.seconds, rest = divmod(time_us, 1_000_000)
-    target.nanos = rest * 1000
 
 
 def set_progress(target: task_pb2.Progress, progress: Progress) -> None:
@@ -153,23 +129,3 @@ def set_progress(target: task_pb2.Progress, progress: Progress) -> None:
 def view_of(view: int, default: View) -> View:
     """The view that a request asks for; `default` where it asks for none."""
     return View(view) if view else default
-
-
-@lru_cache(maxsize=1024)
-def _options(options: TaskOptions) -> options_pb2.TaskOptions:
-    # Shared by all messages that are made with it: a message field is copied when it is set.
-    return options_message(options)
-
-
-def _set_times(message: task_pb2.Task, task: Task) -> None:
-    set_time(message.create_time, task.create_time_us)
-    set_time(message.schedule_time, task.schedule_time_us)
-    set_time(message.update_time, task.update_time_us)
-    if task.start_time_us is not None:
-        set_time(message.start_time, task.start_time_us)
-    if task.state is State.RETRYING:
-        set_time(message.next_attempt_time, task.not_before_us)
-    if task.end_time_us is not None:
-        set_time(message.end_time, task.end_time_us)
-    if task.delete_time_us is not None:
-        set_time(message.delete_time, task.delete_time_us)

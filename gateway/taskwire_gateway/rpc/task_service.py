@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts, TaskType
 from taskwire_contracts.conversion import options_message, to_timedelta
+from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import RequestError
 from taskwire_core.ids import to_text
@@ -14,7 +15,7 @@ from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Handler, Send, stream, unary
 from taskwire_gateway.rpc.statuses import status_of
-from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
+from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
 from taskwire_gateway.use_cases.running_now import RunningNow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from taskwire_contracts.preparation import request_id_reused
+from taskwire_contracts.complaints import request_id_reused
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
 from taskwire_core.filters import EVERYTHING, parse

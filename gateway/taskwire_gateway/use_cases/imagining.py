@@ -27,4 +27,5 @@ def imagined(new: NewTask) -> Task:
         not_before_us=new.schedule_time_us,
         update_time_us=new.create_time_us,
         labels=new.labels,
+        follow_up_count=len(new.follow_ups),
     )

@@ -10,7 +10,8 @@ from typing import Protocol
 from google.protobuf.any_pb2 import Any
 
 from taskwire.v1 import task_service_pb2 as pb
-from taskwire_contracts.preparation import Preparation, request_id_reused
+from taskwire_contracts.complaints import request_id_reused
+from taskwire_contracts.preparation import Preparation
 from taskwire_core.errors import InvalidRequest, NotFound, RequestError
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Payload, Task, View

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from taskwire.v1 import task_service_pb2
+from taskwire_contracts.complaints import merged, request_id_reused
 from taskwire_contracts.limits import Limits
-from taskwire_contracts.preparation import Preparation, merged, request_id_reused
+from taskwire_contracts.preparation import Preparation
 from taskwire_core.errors import (
     Conflict,
     FieldViolation,

@@ -6,13 +6,13 @@ import hashlib
 
 from taskwire.v1 import user_pb2
 from taskwire.v1 import user_service_pb2 as pb
+from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.user import NewUser, User, UserChange, UserLookup, UserRemoval
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.rpc.calls import Call, Handler, unary
-from taskwire_gateway.rpc.task_messages import set_time
 from taskwire_gateway.users.managing import Users
 from taskwire_gateway.users.masks import masked_fields
 

@@ -8,14 +8,15 @@ from datetime import timedelta
 import pytest
 from google.protobuf.message import Message
 
-from taskwire import TaskContext, errors
+from taskwire import FollowUp, TaskContext, errors
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.follow_up import MAX_GENERATIONS, Condition
 from taskwire_core.ids import from_text, to_text
 from taskwire_core.task import Task
 from taskwire_worker.ports import AttemptOver, KeyReused
-from taskwire_worker.submissions import MAX_GENERATIONS, Submissions
+from taskwire_worker.submissions import Submissions
 from tests.unit.worker import fakes
 
 DIVIDE = "taskwire.examples.v1.MathTasks/Divide"
@@ -163,6 +164,32 @@ def test_a_handler_that_submits_itself_for_ever_comes_to_an_end(office: Office) 
 
     assert refused.value.reason == "CHAIN_TOO_LONG"
     assert not refused.value.retryable
+
+
+def test_what_is_submitted_may_be_followed(office: Office) -> None:
+    mail = FollowUp("failure", divide(2), labels={"why": "it failed"})
+    office.attempt().submit(divide(1), follow_ups=[mail])
+
+    ((planned,),) = [child.follow_ups for child in office.ledger.children]
+    assert (planned.condition, planned.type, planned.labels) == (
+        Condition.ON_FAILURE,
+        DIVIDE,
+        {"why": "it failed"},
+    )
+
+
+def test_what_follows_counts_as_generations(office: Office) -> None:
+    office.parent = dataclasses.replace(office.parent, generation=MAX_GENERATIONS - 1)
+
+    with pytest.raises(errors.InvalidArgument) as refused:
+        office.attempt().submit(divide(1), follow_ups=[FollowUp("always", divide(2))])
+
+    assert refused.value.reason == "CHAIN_TOO_LONG"
+
+
+def test_a_follow_up_on_nothing_is_refused(office: Office) -> None:
+    with pytest.raises(ValueError, match="sometimes"):
+        office.attempt().submit(divide(1), follow_ups=[FollowUp("sometimes", divide(2))])
 
 
 def test_a_test_sees_what_its_handler_submits() -> None:
