@@ -20,6 +20,8 @@ def work(
     context: TaskContext,
 ) -> journal_pb2.WorkResponse:
     _write("begin", request.key, context)
+    if request.submits:
+        context.submit(journal_pb2.WorkRequest(key=request.submits))
     if context.attempt <= request.failures:
         raise errors.Unavailable("This attempt was asked to fail.", reason="ASKED_TO_FAIL")
     _take_time(request, context)

@@ -7,8 +7,9 @@ from datetime import timedelta
 import grpc
 import pytest
 
+from taskwire.client import FollowUp
 from taskwire.v1 import task_pb2
-from tests.e2e.work import ordinary_stub, request, submit
+from tests.e2e.work import TYPE, ordinary_stub, request, submit
 from tests.support.eventually import eventually
 from tests.support.stack import Stack
 
@@ -129,3 +130,35 @@ def test_long_tasks_on_one_worker_do_not_starve_an_idle_one(services: Stack) -> 
         assert client.get(long[0]).state == task_pb2.TASK_STATE_RUNNING
         for task_id in long:
             client.cancel(task_id)
+
+
+def test_a_handler_submits_and_a_result_is_handed_on(services: Stack) -> None:
+    with services.client() as client:
+        first = client.input_message(TYPE, '{"key": "first", "submits": "child"}')
+        after = client.input_message(TYPE, '{"key": "after"}')
+        plan = FollowUp("success", after, outcome_field="before")
+        task = client.wait(client.submit(first, follow_ups=[plan]).task.id, 30)
+
+        (planned,) = client.get(task.id).follow_ups
+        child = client.wait(planned.task_id, 30)
+    assert child.state == task_pb2.TASK_STATE_SUCCEEDED
+    assert child.parent == task.id
+    with services.client() as client:
+        found = client.get(child.id).input
+        # The key of the result stands in the input of the one that follows.
+        assert found.value.endswith(task.result.value)
+    services.wait_for("end", "child")
+
+
+def test_an_attempt_that_repeats_what_a_killed_worker_began_submits_nothing_twice(
+    services: Stack,
+) -> None:
+    with services.client() as client:
+        request = '{"key": "parent", "duration": "60s", "slow_once": true, "submits": "only"}'
+        task_id = client.submit(client.input_message(TYPE, request)).task.id
+        services.wait_for("end", "only")
+        services.kill("worker")
+        services.start_worker("second")
+        assert client.wait(task_id, 90).state == task_pb2.TASK_STATE_SUCCEEDED
+    assert [e.what for e in services.entries("parent")] == ["begin", "begin", "end"]
+    assert [e.what for e in services.entries("only")] == ["begin", "end"]
