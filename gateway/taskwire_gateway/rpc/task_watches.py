@@ -6,6 +6,7 @@ import hashlib
 
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts.conversion import to_timedelta
+from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import FieldViolation, InvalidRequest
 from taskwire_core.filters import parse
@@ -15,7 +16,7 @@ from taskwire_core.task import ProgressRing, Task, View
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Handler, Send, stream
-from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, set_time, view_of
+from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, view_of
 from taskwire_gateway.use_cases.reading import task_id_of
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import DEFAULT_HEARTBEAT
