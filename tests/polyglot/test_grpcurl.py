@@ -31,6 +31,7 @@ def detail(answer: Curled, type_url: str) -> dict[str, object]:
 def test_list_names_every_service(grpcurl: Grpcurl) -> None:
     listed = grpcurl("list")
     assert listed.out.split() == [
+        "google.longrunning.Operations",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -39,7 +40,10 @@ def test_list_names_every_service(grpcurl: Grpcurl) -> None:
         "taskwire.examples.v1.EmailTasks",
         "taskwire.examples.v1.ImageTasks",
         "taskwire.examples.v1.MathTasks",
+        "taskwire.v1.BulkTaskService",
+        "taskwire.v1.QueueService",
         TASKS,
+        "taskwire.v1.UserService",
     ]
 
 
