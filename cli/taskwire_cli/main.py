@@ -105,8 +105,7 @@ def run(arguments: list[str]) -> int:
         refused = stop_for(error, "its address")
         return _end(str(refused), refused.code)
     except StoreUnavailable as error:
-        advice = "check TASKWIRE_DATABASE_URL and that the server runs"
-        return _end(f"the database does not answer: {error}; {advice}", Exit.USAGE)
+        return _end(f"the database does not answer: {error}; {error.advice}", Exit.USAGE)
     except BrokenPipeError:
         # The reader, such as `head`, has enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -92,7 +92,23 @@ class Unavailable(RequestError):
 
 
 class StoreUnavailable(Exception):
-    """The database does not answer, is locked for too long, or is full; nothing was written."""
+    """The database does not answer, is locked for too long, or is full; nothing was written.
+
+    `advice` tells an operator what to do about it.
+    """
+
+    def __init__(
+        self, what: str, *, advice: str = "check TASKWIRE_DATABASE_URL and that the server runs"
+    ) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The same, but it was written or it was not: the answer to a commit was lost.
+
+    Whoever repeats what they asked for must be ready to find it done.
+    """
 
 
 class ConfigurationError(Exception):

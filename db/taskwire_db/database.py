@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
@@ -27,6 +29,7 @@ from taskwire_core.task import Deleted, Task
 from taskwire_db import codec
 from taskwire_db.activity import Activity
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
+from taskwire_db.commit import was_committed
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
 from taskwire_db.group import RowInsert, insert_for
 from taskwire_db.models import deployment, option_sets, signing_keys, task_counters
@@ -99,6 +102,11 @@ class Database:
             return bytes(connection.execute(named).scalar_one())
 
     @property
+    def place(self) -> str:
+        """Where it is, for people: the URL without a password, wherever one stands in it."""
+        return self.url.set(query={}).render_as_string(hide_password=True)
+
+    @property
     def deployment_id(self) -> bytes:
         """The 16 bytes that name this database; a broker's message carries them.
 
@@ -138,20 +146,26 @@ class Database:
 
         Raises:
             StoreUnavailable: the database does not answer, or somebody holds it for too long, or
-                its file is gone; nothing was written.
+                its file is gone. Nothing was written, unless it is OutcomeUnknown.
         """
-        with self._turn(), translated(), self.engine.begin() as connection:
+        with (
+            self._turn(),
+            translated(),
+            self.engine.connect() as connection,
+            connection.begin() as begun,
+        ):
             transaction = Transaction(self, connection)
             yield transaction
-            transaction.finish()
+            number = transaction.finish()
             self._require_file(connection)
+            self._commit(begun, number)
         self.stored_options.update(dict.fromkeys(transaction.new_options, transaction.now_us))
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
         """One item of a group operation, in a transaction of its own.
 
         Raises:
-            StoreUnavailable: nothing was written.
+            StoreUnavailable: see `transaction`.
         """
         result = self.write(lambda transaction: operation(transaction, [item])[0])
         if isinstance(result, BaseException):
@@ -164,7 +178,7 @@ class Database:
         It is called again, a few times, when another process's transaction was in its way.
 
         Raises:
-            StoreUnavailable: nothing was written.
+            StoreUnavailable: see `transaction`.
         """
         for pause_s in _PAUSES_S:
             try:
@@ -197,6 +211,15 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    def _commit(self, begun: sa.RootTransaction, number: str | None) -> None:
+        try:
+            begun.commit()
+        except exc.DBAPIError as error:
+            if not error.connection_invalidated or number is None:
+                raise
+            if not was_committed(self.engine, number):
+                raise
 
     def _require_file(self, connection: sa.Connection) -> None:
         if is_replaced(connection, self.url):
@@ -250,20 +273,28 @@ class Transaction:
             self.database.options[key] = options
         return key
 
-    def finish(self) -> None:
-        """Write the counters' deltas; called once, before the commit."""
+    def finish(self) -> str | None:
+        """Write the counters' deltas; called once, before the commit.
+
+        The number by which PostgreSQL knows this transaction, if it has moved a task: what
+        becomes of any other can be told by doing it again.
+        """
         shard = self.database.shard
         # In one order, so that two transactions never wait for one another.
         rows = [(*key, shard, count) for key, count in sorted(self._counts.items()) if count]
-        _add_counts.run(self.connection, rows)
+        numbers = _add_counts.run(self.connection, rows)
         self._activity.write(self.connection, now_us=self.now_us, shard=shard)
+        return numbers[0][0] if numbers else None
 
 
 def _add(insert: Any) -> Any:  # a dialect's Insert
-    return insert.on_conflict_do_update(
+    added = insert.on_conflict_do_update(
         index_elements=["type", "queue", "owner", "state", "shard"],
         set_={"count": task_counters.c.count + insert.excluded.count},
     )
+    if isinstance(insert, postgresql.Insert):
+        return added.returning(sa.cast(sa.func.pg_current_xact_id(), sa.Text()))
+    return added
 
 
 _add_counts = RowInsert(task_counters, conflict=_add)

@@ -5,7 +5,7 @@ loss). Versions before 3.51.3 have a WAL-reset bug with several writers, so noth
 by itself there: the keeper does, with TRUNCATE.
 
 PostgreSQL is asked for READ COMMITTED writes and REPEATABLE READ, READ ONLY reads. No statement,
-wait for a lock or silent connection may hold a process up for longer than the limits here.
+wait for a lock or silent connection may hold a process up for longer than SESSION says.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ from taskwire_core.errors import ConfigurationError
 BUSY_TIMEOUT_S = 5.0
 FIXED_WAL_RESET = (3, 51, 3)
 
-LIMITS = {
-    "lock_timeout": "5s",
+SESSION = {
+    "lock_timeout": "3s",
     "statement_timeout": "30s",
     # A process that is stopped in its transaction must not keep its rows from all others.
     "idle_in_transaction_session_timeout": "15s",
+    # A plan that was made while a table was empty must not outlive that: it would read all of it.
+    "plan_cache_mode": "force_custom_plan",
 }
 """PostgreSQL's settings for every session."""
 
 _CONNECT = {
     "application_name": "taskwire",
+    "client_encoding": "utf8",
     "connect_timeout": 5,
     # A host that vanished says nothing any more: these notice it.
     "keepalives_idle": 5,
@@ -103,12 +106,16 @@ def _postgresql(url: sa.URL, writable: bool) -> sa.Engine:
 
 
 def _prepare_postgresql(writable: bool) -> Callable[[Any, object], None]:
-    settings = "; ".join(f"SET {name} = '{value}'" for name, value in LIMITS.items())
+    # Imported here, so that the driver is no need of those who use SQLite.
+    from taskwire_db.psycopg_types import adapt
+
+    settings = "; ".join(f"SET {name} = '{value}'" for name, value in SESSION.items())
 
     def prepare(connection: Any, _record: object) -> None:  # psycopg's
         connection.execute(settings)
         connection.commit()
         connection.read_only = not writable
+        adapt(connection)
 
     return prepare
 

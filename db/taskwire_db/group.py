@@ -124,17 +124,26 @@ class RowInsert:
             index for index, column in enumerate(table.columns) if _is_unlimited(column.type)
         ]
 
-    def run(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> None:
-        """Insert `rows`, each a tuple in the order of the table's columns."""
+    def run(
+        self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]
+    ) -> Sequence[AnyRow]:
+        """Insert `rows`, each a tuple in the order of the table's columns.
+
+        What the statement returns, on PostgreSQL only: SQLite's driver returns nothing for many.
+        """
+        found: list[AnyRow] = []
         if not rows:
-            return
+            return found
         text = self._compile(connection.dialect)
         if connection.dialect.name != "postgresql":
             _run_by_driver(connection, text, list(rows), many=True)
-            return
+            return found
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
-            _run_by_driver(connection, text, {f"{name}_all": list(c) for name, c in columns})
+            arrays = {f"{name}_all": list(column) for name, column in columns}
+            cursor = _run_by_driver(connection, text, arrays)
+            found.extend(cursor.fetchall() if cursor.description else [])
+        return found
 
     def _bearable(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
         """`rows` in parts whose payloads are not too many bytes for one array."""

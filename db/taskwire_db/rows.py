@@ -124,7 +124,8 @@ def _load_options(database: Database, connection: sa.Connection, missing: Iterab
 
 def new_task(new: NewTask, now_us: int) -> Task:
     """The task that `new` becomes when it is recorded now."""
-    waits = new.schedule_time_us > now_us
+    # What was due when it was made does not wait, although the clocks may differ a little.
+    waits = new.schedule_time_us > max(now_us, new.create_time_us)
     options = new.options
     start = max(new.schedule_time_us, new.create_time_us)
     return Task(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -20,6 +21,9 @@ from taskwire_db.orm import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+_MIGRATION = 0x7461736B77697265
+"""The advisory lock of whoever changes the schema: "taskwire" in ASCII."""
+
 
 def upgrade(database: Database, revision: str = "head") -> None:
     """Bring the schema to `revision`, and name a new database.
@@ -28,6 +32,7 @@ def upgrade(database: Database, revision: str = "head") -> None:
         ConfigurationError: there is no such revision, or the database is of a newer taskwire.
         StoreUnavailable: the database does not answer.
     """
+    _require_unicode(database)
     _refuse_newer(database)
     with _alembic(database) as config:
         command.upgrade(config, revision)
@@ -42,6 +47,7 @@ def found_deployment(database: Database) -> None:
         StoreUnavailable: the database does not answer.
     """
     with database.transaction() as transaction:
+        _take_turns(transaction.connection)
         new_deployment(transaction.connection, transaction.now_us)
         acting_user(transaction, [DEV])
 
@@ -101,12 +107,11 @@ def check(database: Database) -> None:
         ConfigurationError: it is at another revision, or cannot be reached; one line.
     """
     try:
+        _require_unicode(database)
         found = current(database)
     except StoreUnavailable as error:
-        where = database.url.render_as_string(hide_password=True)
         raise ConfigurationError(
-            f"cannot reach the database at {where}: {error};"
-            " check TASKWIRE_DATABASE_URL and that the server runs"
+            f"cannot reach the database at {database.place}: {error}; {error.advice}"
         ) from error
     if found == head():
         return
@@ -121,6 +126,18 @@ def _refuse_newer(database: Database) -> None:
     found = current(database)
     if found is not None and not _is_known(found):
         raise _other_revision(found)
+
+
+def _require_unicode(database: Database) -> None:
+    if database.is_sqlite:
+        return
+    with database.connect() as connection:
+        encoding: str = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"the database's encoding is {encoding}; create it with ENCODING 'UTF8',"
+            " or some texts could not be stored"
+        )
 
 
 def _is_known(revision: str) -> bool:
@@ -148,6 +165,7 @@ def _alembic(database: Database) -> Iterator[Config]:
     config.set_main_option("script_location", str(MIGRATIONS))
     try:
         with database.connect() as connection:
+            _take_turns(connection)
             config.attributes["connection"] = connection
             yield config
             connection.commit()
@@ -155,6 +173,19 @@ def _alembic(database: Database) -> Iterator[Config]:
         if type(error).__module__.startswith("alembic."):
             raise ConfigurationError(f"{error}; see: taskwire db --help") from error
         raise
+
+
+def _take_turns(connection: sa.Connection) -> None:
+    """Wait for whoever migrates this PostgreSQL at the moment; SQLite's writers wait anyway.
+
+    Until the end of the transaction a statement may take its time. One that waits for a table's
+    lock may not: everybody else would wait behind it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION)))
+        connection.execute(sa.text("SET LOCAL lock_timeout = '10s'"))
 
 
 def create_all(database: Database) -> None:

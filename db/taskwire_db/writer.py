@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Deleted, Task
-from taskwire_db.database import Database, Operation
+from taskwire_db.database import Database, Operation, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class Writer:
     def run(self, operation: Operation[Item, Result], item: Item) -> Future[Result]:
         """A future of `operation`'s result for `item`, from any thread.
 
-        Its errors: StoreUnavailable (nothing was written), or the operation's own.
+        Its errors: StoreUnavailable (nothing was written, unless it is OutcomeUnknown), or the
+        operation's own.
         """
         future: Future[Result] = Future()
         self._put(_Pending(operation, item, future, None))
@@ -141,19 +142,19 @@ class Writer:
         """Commit the group; the tasks that it changed, None when it did nothing to any."""
         by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
         for pending in group:
-            # What an earlier try in a group said was rolled back with it.
-            pending.error = None
             by_operation[pending.operation].append(pending)
-        with self._database.transaction() as transaction:
+
+        def work(transaction: Transaction) -> Sequence[Task | Deleted] | None:
             for operation, some in by_operation.items():
                 results = operation(transaction, [p.item for p in some])
                 for pending, result in zip(some, results, strict=True):
-                    if isinstance(result, BaseException):
-                        pending.error = result
-                    else:
-                        pending.result = result
-        logged = transaction.change_number is not None
-        return transaction.changed if transaction.changed or logged else None
+                    # What an earlier try said was rolled back with it.
+                    pending.error = result if isinstance(result, BaseException) else None
+                    pending.result = result
+            logged = transaction.change_number is not None
+            return transaction.changed if transaction.changed or logged else None
+
+        return self._database.write(work)
 
     def _tell(self, changed: Sequence[Task | Deleted] | None) -> None:
         if changed is None:

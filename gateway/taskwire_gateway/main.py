@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
                 runner.run(_serve(settings, contracts, database, admin))
         except StoreUnavailable as error:
             raise ConfigurationError(
-                f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
+                f"the database of TASKWIRE_DATABASE_URL does not answer: {error}; {error.advice}"
             ) from error
         finally:
             database.close()

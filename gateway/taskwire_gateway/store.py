@@ -5,6 +5,7 @@ Only the mains import this file: nothing else of the gateway knows that there is
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -16,6 +17,7 @@ from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Dispatch, Task, View
 from taskwire_db import operations as db
+from taskwire_db.advisory_lock import AdvisoryLock
 from taskwire_db.database import Database, Transaction
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
@@ -45,6 +47,9 @@ class GatewayStore:
         self._writer = writer
         self._reader = reader
         self._ttl_us = ttl_us
+        self._lock = (
+            None if database.is_sqlite else AdvisoryLock(database, LEADER, silence_s=LEADER_LEASE_S)
+        )
         self.gateway_id = new_id()
         self.changes = TaskChangeStore(reader)
         self.ended = EndedTaskStore(writer, reader, lambda: self.gateway_id)
@@ -145,12 +150,17 @@ class GatewayStore:
         """See `Leadership`."""
         if self._ttl_us is None:
             return True
+        if self._lock is not None:
+            return await asyncio.to_thread(self._lock.hold)
         wish = db.Leadership(LEADER, self.gateway_id, round(LEADER_LEASE_S * 1e6))
         return await self._writer.call(db.lead, wish)
 
     async def resign(self) -> None:
         """See `Leadership`: a lease of no time, which only its holder can get."""
-        await self._writer.call(db.lead, db.Leadership(LEADER, self.gateway_id, 0))
+        if self._lock is not None:
+            await asyncio.to_thread(self._lock.release)
+        else:
+            await self._writer.call(db.lead, db.Leadership(LEADER, self.gateway_id, 0))
 
     async def next_due_us(self) -> int | None:
         """See `Sweeps`."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from taskwire_db import schema
 from tests.cli.conftest import Taskwire
+from tests.support.postgres import PostgresServer, database_of
+from tests.support.stores import Stores
 
 
 @pytest.fixture
@@ -105,11 +109,74 @@ def test_a_database_that_does_not_answer_is_one_line(
     assert answer.line.startswith("taskwire: the database does not answer: ")
 
 
-def test_a_postgresql_that_is_down_is_one_line(
-    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("postgres://user:secret@127.0.0.1:1/x", "Connection refused; check TASKWIRE_DATABASE_URL"),
+        ("postgres://user:secret@nowhere.invalid/x", "correct the host in TASKWIRE_DATABASE_URL"),
+        ("postgres://user:secret@127.0.0.1:1/x?nonsense=secret", "has a parameter that PostgreSQL"),
+        ("postgres://user:secret@127.0.0.1", "names no database"),
+    ],
+)
+def test_a_postgresql_that_cannot_be_reached_is_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch, url: str, problem: str
 ) -> None:
+    monkeypatch.setenv("TASKWIRE_DATABASE_URL", url)
+    answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert problem in answer.line
+    assert "secret" not in answer.line
+
+
+@pytest.mark.servers
+def test_a_postgresql_that_refuses_says_what_to_do_in_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
+) -> None:
+    for url, problem in [
+        (postgres.url("postgres", password="secret"), "correct the user and the password in"),
+        (postgres.url("nowhere"), "does not exist; create it, or correct TASKWIRE_DATABASE_URL"),
+        (postgres.url("postgres") + "?sslmode=require", "correct sslmode in TASKWIRE_DATABASE_URL"),
+    ]:
+        monkeypatch.setenv("TASKWIRE_DATABASE_URL", url)
+        answer = taskwire("db", "upgrade")
+        assert answer.code == 2
+        assert problem in answer.line
+        assert "secret" not in answer.line
+        assert "tea" not in answer.line
+
+
+@pytest.mark.servers
+def test_a_user_who_may_make_no_tables_is_one_line(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer
+) -> None:
+    with database_of(postgres) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP ROLE IF EXISTS poor")
+            connection.execute("CREATE ROLE poor LOGIN PASSWORD 'secret'")
+        name = url.rpartition("/")[2]
+        monkeypatch.setenv(
+            "TASKWIRE_DATABASE_URL", f"postgresql://poor:secret@127.0.0.1:{postgres.port}/{name}"
+        )
+        answer = taskwire("db", "upgrade")
+    assert answer.code == 2
+    assert "let the user of TASKWIRE_DATABASE_URL make and use tables" in answer.line
+    assert "secret" not in answer.line
+
+
+def test_a_missing_driver_is_one_line(taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.setenv("TASKWIRE_DATABASE_URL", "postgres://user:secret@127.0.0.1:1/x")
     answer = taskwire("db", "upgrade")
     assert answer.code == 2
-    assert "Connection refused" in answer.line
-    assert "secret" not in answer.line
+    assert "pip install 'psycopg[binary]'" in answer.line
+
+
+def test_every_command_works_on_both_stores(
+    taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch, stores: Stores
+) -> None:
+    with stores.empty() as url:
+        monkeypatch.setenv("TASKWIRE_DATABASE_URL", url)
+        assert "no tables yet" in taskwire("db", "revision").out
+        assert f"now at revision {schema.head()}" in taskwire("db", "upgrade").out
+        assert taskwire("db", "revision").out.count(schema.head()) == 2
+        assert "now at revision base" in taskwire("db", "downgrade", "base", "--yes").out

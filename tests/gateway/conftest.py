@@ -33,8 +33,14 @@ def contracts(binpb: Path) -> Contracts:
 
 
 @pytest.fixture
-def foundation(tmp_path: Path) -> Iterator[Foundation]:
-    found = lay_foundation(Settings(data_dir=tmp_path))
+def database_url() -> str:
+    """The gateway's database, "" for SQLite's; a file whose tests need both has `store_url`."""
+    return ""
+
+
+@pytest.fixture
+def foundation(tmp_path: Path, database_url: str) -> Iterator[Foundation]:
+    found = lay_foundation(Settings(data_dir=tmp_path, database_url=database_url))
     yield found
     found.close()
 

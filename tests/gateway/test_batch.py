@@ -9,6 +9,11 @@ from taskwire.v1 import task_service_pb2 as pb
 from tests.gateway.running import Refusal, Running, refusal
 
 
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
+
 async def test_a_batch_is_recorded_whole(running: Running) -> None:
     batch = pb.BatchSubmitTasksRequest(requests=[running.request() for _ in range(5)])
     answer = await running.tasks.BatchSubmitTasks(batch)

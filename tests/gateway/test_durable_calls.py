@@ -14,6 +14,12 @@ from taskwire_core.failure import Code, poison, timed_out, worker_lost
 from tests.gateway.running import NOT_THERE, Running, Worker, refusal
 from tests.support.eventually import eventually_async
 
+
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
+
 ID = ("taskwire-request-id", "one")
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 import grpc
 import pytest
+import sqlalchemy as sa
 from google.protobuf.any_pb2 import Any
 
 from taskwire.v1 import options_pb2, task_pb2
@@ -15,9 +16,16 @@ from taskwire_core.ids import from_text
 from taskwire_core.lifecycle import State
 from taskwire_core.sizes import StoreSizes
 from taskwire_db import operations as ops
+from taskwire_db.models import task_inputs
 from taskwire_gateway.keeper.retention import CHUNK, LOOK_S, Retention
 from tests.gateway.running import NOT_THERE, SHRINK, Running, Worker, refusal
 from tests.support.eventually import eventually_async
+
+
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
 
 UNKNOWN = "01a204aa-0000-7000-8000-000000000000"
 Closed = pb.Closed
@@ -242,7 +250,7 @@ async def test_an_old_input_that_is_not_valid_any_more_is_refused_in_words(
     task_id = await ended(running)
     bad = running.shrink(url="nonsense").SerializeToString()
     with running.foundation.database.transaction() as transaction:
-        transaction.connection.exec_driver_sql("UPDATE task_inputs SET data = ?", (bad,))
+        transaction.connection.execute(sa.update(task_inputs).values(data=bad))
     refused = await refusal(running.tasks.RetryTask(pb.RetryTaskRequest(id=task_id)))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert [*refused.violations] == ["input.url"]

@@ -17,6 +17,11 @@ from tests.gateway.running import Running, Worker, refusal
 from tests.support.eventually import eventually_async
 
 
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
+
 def ready(running: Running) -> int:
     """How many messages wait in the embedded broker."""
     foundation = running.foundation

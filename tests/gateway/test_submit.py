@@ -15,6 +15,12 @@ from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts.validation import Rules
 from tests.gateway.running import SHRINK, Running, Worker, refusal
 
+
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
+
 Disposition = pb.SubmitTaskResponse
 
 

@@ -3,91 +3,169 @@
 from __future__ import annotations
 
 import re
-import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from taskwire_core.errors import ConfigurationError
 from taskwire_db import schema
 from taskwire_db.database import Database
+from taskwire_db.models import deployment
+from tests.support.embedded import COMMAND, environment
+from tests.support.postgres import PostgresServer
+from tests.support.processes import spawn
+from tests.support.stores import Stores
+
+Shape = dict[tuple[str, str], str]
 
 
-def shape(path: Path) -> dict[tuple[str, str], str]:
-    """Every table, index and trigger of a database file, its SQL in one normal form."""
-    with sqlite3.connect(path) as connection:
-        rows = connection.execute(
-            "SELECT type, name, sql FROM sqlite_master"
-            " WHERE sql IS NOT NULL AND name <> 'alembic_version'"
-        ).fetchall()
-    return {(kind, name): normal(sql) for kind, name, sql in rows}
+@pytest.fixture
+def empty(stores: Stores) -> Iterator[Database]:
+    """A database without tables."""
+    with stores.empty() as url:
+        database = Database(url)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def second(stores: Stores) -> Iterator[Database]:
+    """Another one."""
+    with stores.empty() as url:
+        database = Database(url)
+        yield database
+        database.close()
+
+
+def shape(database: Database) -> Shape:
+    """Every table, index and trigger of a database, its SQL in one normal form."""
+    with database.connect() as connection:
+        rows = connection.execute(_SQLITE if database.is_sqlite else _POSTGRESQL).all()
+    return {(kind, name): normal(sql) for kind, name, sql in rows if "alembic" not in name}
+
+
+_SQLITE = sa.text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+_POSTGRESQL = sa.text("""
+    SELECT 'column', table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable)
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'trigger', tgname, pg_get_triggerdef(oid) FROM pg_trigger
+    WHERE NOT tgisinternal
+    UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'function', proname, prosrc FROM pg_proc
+    WHERE pronamespace = 'public'::regnamespace
+""")
 
 
 def normal(sql: str) -> str:
     return re.sub(r"\s+", " ", sql.replace('"', "")).replace("( ", "(").replace(" )", ")").strip()
 
 
-def opened(path: Path) -> Database:
-    return Database(f"sqlite:///{path}")
-
-
-def test_the_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    schema.create_all(opened(tmp_path / "models.db"))
-    schema.upgrade(opened(tmp_path / "migrations.db"))
-    models = shape(tmp_path / "models.db")
-    assert shape(tmp_path / "migrations.db") == models
+def test_the_migrations_make_what_the_models_say(empty: Database, second: Database) -> None:
+    schema.create_all(empty)
+    schema.upgrade(second)
+    models = shape(empty)
+    assert shape(second) == models
     assert ("trigger", "tasks_state_guard") in models
-    assert any("WHERE state = 2" in sql for (kind, _), sql in models.items() if kind == "index")
+    indexes = [sql for (kind, _), sql in models.items() if kind == "index"]
+    assert any(re.search(r"WHERE \(*state = 2", sql) for sql in indexes), indexes
 
 
-def test_a_downgrade_removes_everything_and_an_upgrade_brings_it_back(tmp_path: Path) -> None:
-    database = opened(tmp_path / "taskwire.db")
-    schema.upgrade(database)
-    before = shape(tmp_path / "taskwire.db")
-    schema.downgrade(database, "base")
-    assert shape(tmp_path / "taskwire.db") == {}
-    schema.upgrade(database)
-    assert shape(tmp_path / "taskwire.db") == before
+def test_a_downgrade_removes_everything_and_an_upgrade_brings_it_back(empty: Database) -> None:
+    schema.upgrade(empty)
+    before = shape(empty)
+    schema.downgrade(empty, "base")
+    assert shape(empty) == {}
+    schema.upgrade(empty)
+    assert shape(empty) == before
 
 
-def test_there_is_nothing_left_to_generate(tmp_path: Path) -> None:
-    database = opened(tmp_path / "taskwire.db")
-    schema.upgrade(database)
-    written = schema.autogenerate(database, "nothing", directory=tmp_path)
+def test_there_is_nothing_left_to_generate(empty: Database, tmp_path: Path) -> None:
+    schema.upgrade(empty)
+    written = schema.autogenerate(empty, "nothing", directory=tmp_path)
     body = written.read_text()
     assert body.count("    pass") == 2, body
 
 
-def test_a_database_keeps_its_deployment_id(tmp_path: Path) -> None:
-    first = opened(tmp_path / "taskwire.db")
-    schema.upgrade(first)
-    schema.upgrade(first)
-    assert opened(tmp_path / "taskwire.db").deployment_id == first.deployment_id
+def test_a_database_keeps_its_deployment_id(empty: Database) -> None:
+    schema.upgrade(empty)
+    schema.upgrade(empty)
+    again = Database(empty.url.render_as_string(hide_password=False))
+    assert again.deployment_id == empty.deployment_id
+    again.close()
 
 
-def test_a_database_without_tables_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_two_upgrades_at_once_are_one(empty: Database, tmp_path: Path) -> None:
+    env = environment(database_url=empty.url.render_as_string(hide_password=False))
+    log = tmp_path / "output.log"
+    both = [spawn([*COMMAND, "db", "upgrade"], env=env, log=log) for _ in range(2)]
+    assert [each.wait(60) for each in both] == [0, 0], log.read_text()
+    schema.check(empty)
+    with empty.connect() as connection:
+        assert len(connection.execute(sa.select(deployment)).all()) == 1
+
+
+def test_a_database_without_tables_is_refused_in_one_line(empty: Database) -> None:
     with pytest.raises(ConfigurationError, match="run: taskwire db upgrade"):
-        schema.check(opened(tmp_path / "taskwire.db"))
+        schema.check(empty)
 
 
-def test_a_database_of_a_newer_taskwire_is_refused_in_one_line(tmp_path: Path) -> None:
-    database = opened(tmp_path / "taskwire.db")
-    schema.upgrade(database)
-    with sqlite3.connect(tmp_path / "taskwire.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_a_database_of_a_newer_taskwire_is_refused_in_one_line(empty: Database) -> None:
+    schema.upgrade(empty)
+    with empty.transaction() as tx:
+        tx.connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="newer taskwire"):
-        schema.check(database)
+        schema.check(empty)
 
 
 def test_a_database_in_a_folder_that_does_not_exist_is_refused_in_one_line(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(ConfigurationError, match="cannot reach the database") as caught:
-        schema.check(opened(tmp_path / "nowhere" / "taskwire.db"))
+        schema.check(Database(f"sqlite:///{tmp_path}/nowhere/taskwire.db"))
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://localhost/x", "not a url", "sqlite://"])
+@pytest.mark.servers
+def test_a_database_that_cannot_hold_every_text_is_refused_in_one_line(
+    postgres: PostgresServer,
+) -> None:
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE latin ENCODING LATIN1 LOCALE_PROVIDER libc LOCALE 'C'"
+            " TEMPLATE template0"
+        )
+    database = Database(postgres.url("latin"))
+    for use in (schema.upgrade, schema.check):
+        with pytest.raises(ConfigurationError, match="LATIN1; create it with ENCODING 'UTF8'"):
+            use(database)
+    database.close()
+    postgres.drop("latin")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://localhost/x",
+        "not a url",
+        "sqlite://",
+        "postgresql://user:secret@host",
+        "postgresql+asyncpg://user:secret@host/x",
+        "postgresql://user:secret@host:port/x",
+    ],
+)
 def test_a_url_of_another_kind_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="TASKWIRE_DATABASE_URL"):
+    with pytest.raises(ConfigurationError, match="TASKWIRE_DATABASE_URL") as caught:
         Database(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgresql_has_the_names_that_people_write(scheme: str) -> None:
+    database = Database(f"{scheme}://user:secret@host/x?password=hidden")
+    assert database.url.drivername == "postgresql+psycopg"
+    assert database.place == "postgresql+psycopg://user:***@host/x"

@@ -44,7 +44,7 @@ class FakeIntake:
 
     def claim(self, dispatches: list[Dispatch]) -> list[Dispatch]:
         if self.store_away:
-            raise StoreUnavailable
+            raise StoreUnavailable("the store is away")
         if self.broken:
             raise RuntimeError("a defect in the worker")
         mine = self.ledger.claim(dispatches)

@@ -7,87 +7,137 @@ A test that takes `store_url`, or a fixture that does, runs twice: `[sqlite]`, w
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
+import psycopg
 import pytest
-import sqlalchemy as sa
 
 from taskwire_db import schema
-from taskwire_db.database import Database, new_deployment
-from taskwire_db.models import deployment
+from taskwire_db.database import Database
 from tests.support.postgres import PostgresServer, database_of
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
 """What a fixture is parametrised with to have every test on both stores."""
 
 
-class Stores:
+class Stores(Protocol):
     """Makes new databases of one kind, with taskwire's tables or without."""
 
-    def __init__(self, folder: Path, server: PostgresServer | None) -> None:
-        self.kind = "sqlite" if server is None else "postgresql"
+    kind: str
+
+    def empty(self) -> AbstractContextManager[str]:
+        """The URL of a database without tables."""
+
+    def migrated(self) -> AbstractContextManager[str]:
+        """The URL of a database at the newest revision, with a deployment id of its own."""
+
+
+class SqliteStores:
+    """Files; one that was migrated once is copied, because migrations take longer than tests."""
+
+    kind = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._server = server
-        self._template: str | None = None
+        self._template: Path | None = None
 
     @contextmanager
     def empty(self) -> Iterator[str]:
-        """The URL of a database without tables."""
-        if self._server is not None:
-            with database_of(self._server) as url:
-                yield url
-            return
-        with self._file() as path:
-            yield f"sqlite:///{path}"
-
-    @contextmanager
-    def migrated(self) -> Iterator[str]:
-        """The URL of a database at the newest revision, with a deployment id of its own."""
-        if self._template is None:
-            self._template = self._make_template()
-        if self._server is not None:
-            with database_of(self._server, like=self._template) as url:
-                _name(url)
-                yield url
-            return
-        with self._file() as path:
-            shutil.copy(self._template, path)
-            _name(f"sqlite:///{path}")
-            yield f"sqlite:///{path}"
-
-    def _make_template(self) -> str:
-        """Copies of this are made in no time: the migrations take longer than most tests."""
-        if self._server is None:
-            name = str(self._folder / "template.db")
-            url = f"sqlite:///{name}"
-        else:
-            name = self._server.create()
-            url = self._server.url(name)
-        database = Database(url)
-        schema.upgrade(database)
-        with database.transaction() as tx:
-            tx.connection.execute(sa.delete(deployment))
-        database.checkpoint()
-        database.close()
-        return name
-
-    @contextmanager
-    def _file(self) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
-            yield folder / "taskwire.db"
+            yield f"sqlite:///{folder / 'taskwire.db'}"
         finally:
             shutil.rmtree(folder)
 
+    @contextmanager
+    def migrated(self) -> Iterator[str]:
+        if self._template is None:
+            self._template = self._folder / "template.db"
+            _migrate(f"sqlite:///{self._template}")
+        with self.empty() as url:
+            file = shutil.copy(self._template, url.removeprefix("sqlite:///"))
+            with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+                connection.execute("UPDATE deployment SET id = randomblob(16)")
+            yield url
 
-def _name(url: str) -> None:
-    """Give a copied database its deployment id."""
+
+class PostgresqlStores:
+    """Databases of one server. A migrated one is emptied after its test and used again."""
+
+    kind = "postgresql"
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._template: str | None = None
+        self._free: list[_Reusable] = []
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        with database_of(self._server) as url:
+            yield url
+
+    @contextmanager
+    def migrated(self) -> Iterator[str]:
+        if not self._free:
+            self._free.append(self._another())
+        found = self._free.pop()
+        yield found.url
+        # A test that changed its tables as well keeps them to itself.
+        with suppress(psycopg.Error):
+            found.reset()
+            self._free.append(found)
+
+    def close(self) -> None:
+        """End the connections that the databases are emptied over."""
+        for each in self._free:
+            each.connection.close()
+
+    def _another(self) -> _Reusable:
+        if self._template is None:
+            self._template = self._server.create()
+            _migrate(self._server.url(self._template))
+        return _Reusable(self._server.url(self._server.create(like=self._template)))
+
+
+class _Reusable:
+    """A migrated database that can be made as it was in the beginning."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection = psycopg.connect(url, autocommit=True)
+        tables = [row[0] for row in self.connection.execute(_TABLES)]
+        # What the migrations wrote is kept beside, where nobody looks.
+        self.connection.execute("CREATE SCHEMA seed")
+        for table in tables:
+            self.connection.execute(f"CREATE TABLE seed.{table} AS TABLE public.{table}")
+        again = [
+            f"DELETE FROM public.{t}; INSERT INTO public.{t} SELECT * FROM seed.{t}" for t in tables
+        ]
+        self._reset = "; ".join([_ALONE, *again, _NAME])
+        self.connection.execute(_NAME)
+
+    def reset(self) -> None:
+        """Forget what a test wrote, and end what it has left connected."""
+        self.connection.execute(self._reset)
+
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+_NAME = "UPDATE deployment SET id = decode(md5(random()::text), 'hex')"
+_ALONE = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def _migrate(url: str) -> None:
     database = Database(url)
-    with database.transaction() as tx:
-        new_deployment(tx.connection, tx.now_us)
+    schema.upgrade(database)
+    database.checkpoint()
     database.close()
 
 
@@ -100,13 +150,15 @@ def stores_of(kind: str, request: pytest.FixtureRequest) -> Stores:
 @pytest.fixture(scope="session")
 def sqlite_stores(tmp_path_factory: pytest.TempPathFactory) -> Stores:
     """New databases on SQLite."""
-    return Stores(tmp_path_factory.mktemp("stores"), None)
+    return SqliteStores(tmp_path_factory.mktemp("stores"))
 
 
 @pytest.fixture(scope="session")
-def postgresql_stores(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Stores:
+def postgresql_stores(postgres: PostgresServer) -> Iterator[Stores]:
     """New databases on PostgreSQL."""
-    return Stores(tmp_path_factory.mktemp("stores"), postgres)
+    stores = PostgresqlStores(postgres)
+    yield stores
+    stores.close()
 
 
 @pytest.fixture(params=BOTH)

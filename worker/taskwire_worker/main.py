@@ -53,7 +53,7 @@ def _supervise(settings: Settings, admin: Admin) -> int:
         spool.replay(lambda kept: settle_spooled(writer, kept))
     except StoreUnavailable as error:
         raise ConfigurationError(
-            f"the database of TASKWIRE_DATABASE_URL does not answer: {error}"
+            f"the database of TASKWIRE_DATABASE_URL does not answer: {error}; {error.advice}"
         ) from error
     ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     try:

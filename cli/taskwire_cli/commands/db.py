@@ -54,7 +54,7 @@ def downgrade(revision: str, yes: bool) -> None:
         before = schema.current(database)
         if not yes:
             click.confirm(
-                f"Downgrade {_name(database)} from {before or 'base'} to {revision}?"
+                f"Downgrade {database.place} from {before or 'base'} to {revision}?"
                 " Data that the older schema cannot hold is lost.",
                 abort=True,
                 err=True,
@@ -92,10 +92,6 @@ def _database() -> Iterator[Database]:
         yield database
     finally:
         database.close()
-
-
-def _name(database: Database) -> str:
-    return database.url.render_as_string(hide_password=True)
 
 
 def _moved(before: str | None, after: str | None) -> str:

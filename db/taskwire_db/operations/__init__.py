@@ -3,6 +3,11 @@
 Every function here takes a transaction and items, and answers in the items' order. Each state
 change is a compare-and-set built from `taskwire_core.lifecycle`; each writes its event in the
 same transaction.
+
+On PostgreSQL transactions run side by side, under READ COMMITTED. A compare-and-set that meets
+another one waits for it and then looks at the row as it is, so that one of the two matches
+nothing. Groups are sorted by id before they lock rows, which keeps two of them from waiting for
+one another; where they do all the same, the transaction is run again (`Database.write`).
 """
 
 from taskwire_db.operations.bulk import (

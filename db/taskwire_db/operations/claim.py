@@ -82,9 +82,10 @@ def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None
     worker's lease is alive.
     The same task asked for twice in a group is given to the first.
     """
+    first = {request.task_id: request.worker_id for request in reversed(requests)}
     rows = _claim.run(
         tx.connection,
-        [(request.task_id, request.worker_id) for request in requests],
+        sorted(first.items()),
         now=tx.now_us,
         boot=tx.boot,
         lease_now=tx.lease_us,

@@ -51,13 +51,13 @@ _unmark = GroupStatement(
 
 def mark_dispatched(tx: Transaction, dispatches: Sequence[Dispatch]) -> list[None]:
     """The broker has these; only rows that still wait for this very dispatch are marked."""
-    _mark.run(tx.connection, [(d.task_id, d.number) for d in dispatches], now=tx.now_us)
+    _mark.run(tx.connection, sorted((d.task_id, d.number) for d in dispatches), now=tx.now_us)
     return [None] * len(dispatches)
 
 
 def undispatch(tx: Transaction, dispatches: Sequence[Dispatch]) -> list[None]:
     """These met a worker without their handler: the dispatcher's next sweep sends them again."""
-    _unmark.run(tx.connection, [(d.task_id, d.number) for d in dispatches])
+    _unmark.run(tx.connection, sorted((d.task_id, d.number) for d in dispatches))
     return [None] * len(dispatches)
 
 

@@ -87,7 +87,7 @@ def apply_settlements(
     # A stale settlement and the real one may share a group: each attempt stands for itself.
     unique = {(s.task_id, s.attempt): s for s in reversed(settlements)}
     rows = statement.run(
-        tx.connection, [_values(s) for s in unique.values()], now=tx.now_us, **parameters
+        tx.connection, [_values(unique[key]) for key in sorted(unique)], now=tx.now_us, **parameters
     )
     found = read_tasks(
         tx.database,

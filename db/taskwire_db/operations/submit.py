@@ -2,7 +2,8 @@
 
 A unit is what one call submits: all of it is recorded or nothing. The request ids are
 claimed first, by an INSERT that ignores those that exist: whoever inserted wins, and the
-losers are answered with the winner's task.
+losers are answered with the winner's task. On PostgreSQL that INSERT waits for a winner that has
+not committed yet; the SELECT after it then sees what was committed.
 """
 
 from __future__ import annotations
@@ -140,7 +141,9 @@ def _claim(tx: Transaction, named: Sequence[NewTask]) -> tuple[_Existing, set[by
     name = tx.connection.dialect.name
     if name not in _requests_by_dialect:
         _requests_by_dialect[name] = _insert_requests(tx.connection.dialect)
-    rows = [(t.owner, t.request_id, t.id, t.request_hash) for t in named]
+    # Two transactions that claim the same names in one order do not wait for one another. The
+    # sort is stable: of two submissions with one name the first one wins.
+    rows = sorted(((t.owner, t.request_id, t.id, t.request_hash) for t in named), key=_name_of)
     won = {bytes(r[0]) for r in _requests_by_dialect[name].run(tx.connection, rows)}
     existing = {(t.owner, t.request_id or ""): (t.id, t.request_hash) for t in named if t.id in won}
     lost = [(t.owner, t.request_id) for t in named if t.id not in won]
@@ -150,6 +153,10 @@ def _claim(tx: Transaction, named: Sequence[NewTask]) -> tuple[_Existing, set[by
     if any((owner, request_id or "") not in existing for owner, request_id in lost):
         raise Contended("the task of a request id is being deleted")
     return existing, won
+
+
+def _name_of(row: Sequence[Any]) -> Any:  # owner and request id
+    return row[:2]
 
 
 def _key(task: NewTask) -> tuple[str, str]:
@@ -211,12 +218,12 @@ def _answer(
     existing: _Existing,
     created: dict[bytes, Task],
     found: dict[bytes, Task],
-) -> UnitResult | BaseException:
+) -> UnitResult:
     answers = []
     for s in unit.submissions:
         task_id = s.task.id if s.task.request_id is None else existing[_key(s.task)][0]
         task = created.get(task_id) or found.get(task_id)
         if task is None:
-            return LookupError("the task of this request id is not in this group any more")
+            raise Contended("the task of a request id was deleted at this very moment")
         answers.append(Submitted(task, created=task_id == s.task.id))
     return UnitResult(tuple(answers))

@@ -161,11 +161,13 @@ _LATE_START = (
     .where(_waiting, tasks.c.start_deadline.is_not(None))
     .where(tasks.c.start_deadline <= _now, _never_began)
     .limit(_limit)
+    .with_for_update(skip_locked=True)
 )
 _LATE_END = (
     sa.select(*TASK_COLUMNS)
     .where(_waiting, tasks.c.total_deadline.is_not(None), tasks.c.total_deadline <= _now)
     .limit(_limit)
+    .with_for_update(skip_locked=True)
 )
 
 _give_up = GroupStatement(

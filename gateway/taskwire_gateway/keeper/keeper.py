@@ -28,6 +28,9 @@ LEAST_PAUSE_S = 0.05
 
 PAUSE_AFTER_ERROR_S = 1.0
 
+STANDBY_S = 1.0
+"""How often a gateway that does not lead asks whether it may."""
+
 
 @dataclass(slots=True)
 class Chore:
@@ -85,9 +88,8 @@ class Keeper:
             self._loop_task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop_task
-        if self.leads:
-            with suppress(StoreUnavailable):
-                await self._leadership.resign()
+        with suppress(StoreUnavailable):
+            await self._leadership.resign()
 
     async def _run(self) -> None:
         while True:
@@ -116,9 +118,9 @@ class Keeper:
         now = asyncio.get_running_loop().time()
         if now >= self._renewal:
             self.leads = await self._leadership.lead()
-            self._renewal = now + self._renew_s
+            self._renewal = now + (self._renew_s if self.leads else STANDBY_S)
         if not self.leads:
-            return min(TICK_S * 4, self._renew_s)
+            return STANDBY_S
         pause_s = await self._timers()
         for chore in self._chores:
             if now >= chore.due:

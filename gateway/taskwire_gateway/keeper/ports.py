@@ -18,10 +18,10 @@ class Leadership(Protocol):
     """Who is the keeper that works. Raises StoreUnavailable."""
 
     async def lead(self) -> bool:
-        """Whether this gateway leads from now on, for LEADER_LEASE_S."""
+        """Whether this gateway leads from now on, for LEADER_LEASE_S unless it asks again."""
 
     async def resign(self) -> None:
-        """Let another gateway lead at once, if this one leads."""
+        """Let another gateway lead at once, if this one leads, and do not stand any more."""
 
 
 class Sweeps(Protocol):
