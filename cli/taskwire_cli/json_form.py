@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from google.longrunning.operations_pb2 import Operation
 from google.protobuf import json_format
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
@@ -13,6 +14,8 @@ from google.rpc import status_pb2
 
 from taskwire.client import Schema
 from taskwire.v1 import task_pb2
+
+_ERROR_INFO = "google.rpc.ErrorInfo"
 
 Json = dict[str, Any]  # what json.dumps takes
 
@@ -52,6 +55,14 @@ def message_json(message: Message, schema: Schema) -> Json:
     """Any message; the types of the Any messages in it must be known to `schema`."""
     found: Json = json_format.MessageToDict(message, descriptor_pool=schema.pool)
     return found
+
+
+def operation_json(operation: Operation, schema: Schema) -> Json:
+    """The operation with its metadata, its failures and its outcome spelled out."""
+    # To look for a type is to learn it.
+    for name in (operation.metadata.TypeName(), operation.response.TypeName(), _ERROR_INFO):
+        schema.knows(name)
+    return message_json(operation, schema)
 
 
 def unpack(payload: AnyMessage, schema: Schema) -> Message:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "types": "types",
     "queues": "queues",
     "queue": "queue",
+    "operations": "operations",
     "users": "users",
 }
 """Every command and the module in `commands/` that holds it."""

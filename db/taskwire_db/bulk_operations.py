@@ -32,7 +32,9 @@ def in_scope(scope: BulkScope) -> sa.ColumnElement[bool]:
         InvalidRequest: the filter is not valid.
     """
     wanted = sa.and_(
-        tasks.c.owner == scope.owner,
+        # Not the bare column: an index that begins with it is in another order than ids, and
+        # would be read and sorted anew for each chunk.
+        sa.func.coalesce(tasks.c.owner, "") == scope.owner,
         tasks.c.id <= scope.last_id,
         condition(parse(scope.filter)),
     )

@@ -34,18 +34,23 @@ def preview(reader: Reader, scope: BulkScope, sample: int) -> BulkPreview:
 
 def next_tasks(reader: Reader, bulk: BulkOperation, limit: int) -> tuple[list[bytes], bool]:
     """The ids of the tasks that come next, at most `limit`; and whether none come after them."""
-    statement = (
-        sa.select(tasks.c.id)
-        .where(in_scope(bulk.scope), tasks.c.id > bulk.cursor)
-        .order_by(tasks.c.id)
-        .limit(limit)
-    )
+    statement = next_ids(bulk, limit)
     with reader.database.snapshot() as connection:
         found = [bytes(key) for key in connection.execute(statement).scalars()]
         kept = found
         if bulk.scope.kind is BulkKind.RETRY and found:
             kept = found[: _bearable(connection, found)]
     return kept, len(kept) == len(found) < limit
+
+
+def next_ids(bulk: BulkOperation, limit: int) -> sa.Select[bytes]:
+    """Reads on from the operation's place, in the order of ids."""
+    return (
+        sa.select(tasks.c.id)
+        .where(in_scope(bulk.scope), tasks.c.id > bulk.cursor)
+        .order_by(tasks.c.id)
+        .limit(limit)
+    )
 
 
 def _bearable(connection: sa.Connection, ids: Sequence[bytes]) -> int:

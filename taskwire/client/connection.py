@@ -8,7 +8,9 @@ from typing import Self
 
 import grpc
 
+from taskwire.client.bulk import Bulk
 from taskwire.client.errors import Unreachable, call_failed
+from taskwire.client.operations import Operations
 from taskwire.client.queues import Queues
 from taskwire.client.schema import Schema
 from taskwire.client.service_config import service_config
@@ -49,6 +51,8 @@ class Connection:
         self._timeout_s = timeout_s
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)
         self.queues = Queues(self.channel, timeout_s)
+        self.bulk = Bulk(self.channel, timeout_s)
+        self.operations = Operations(self.channel, timeout_s)
         self.users = Users(self.channel, timeout_s)
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import grpc
+from google.longrunning.operations_pb2 import Operation
 
 from taskwire.client.short_call import short_call
 from taskwire.v1 import queue_service_pb2 as pb
@@ -42,3 +43,11 @@ class Queues:
         """Let the queue go on; `effective` is false when it was not paused."""
         request = pb.ResumeQueueRequest(name=name)
         return short_call(self._stub.ResumeQueue, request, self._timeout_s)
+
+    def purge(self, name: str, reason: str = "", *, force: bool = False) -> Operation:
+        """Cancel the caller's tasks that wait in the queue: see `Client.operations`.
+
+        Without `force` it raises `CallFailed` with FORCE_REQUIRED, and nothing is changed.
+        """
+        request = pb.PurgeQueueRequest(name=name, reason=reason, force=force)
+        return short_call(self._stub.PurgeQueue, request, self._timeout_s).operation

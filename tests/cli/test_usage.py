@@ -21,7 +21,16 @@ COMMANDS = (
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
     *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),
-    *(["types"], ["queues"], ["queue"], ["queue", "pause"], ["queue", "resume"]),
+    *(
+        ["types"],
+        ["queues"],
+        ["queue"],
+        ["queue", "pause"],
+        ["queue", "resume"],
+        ["queue", "purge"],
+    ),
+    *(["operations"], ["operations", "list"], ["operations", "get"]),
+    *(["operations", "cancel"], ["operations", "wait"]),
     *(["users"], ["users", "list"], ["users", "create"], ["users", "get"]),
     *(["users", "update"], ["users", "delete"]),
 )
@@ -31,7 +40,7 @@ COMMANDS = (
 def test_help_teaches_every_command(bare: Taskwire, command: list[str]) -> None:
     answer = bare(*command, "--help")
     assert answer.code == 0
-    is_group = command in (["db"], ["contracts"], ["queue"], ["users"])
+    is_group = command in (["db"], ["contracts"], ["queue"], ["operations"], ["users"])
     assert is_group or "Example" in answer.out
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import grpc
 import pytest
 import sqlalchemy as sa
-from google.longrunning import operations_pb2 as lro
-from google.longrunning import operations_pb2_grpc
+from google.longrunning.operations_pb2 import Operation
 
+from taskwire.client import Client
 from taskwire.examples.v1 import demo_tasks_pb2
 from taskwire.v1 import bulk_task_service_pb2 as pb
-from taskwire.v1 import bulk_task_service_pb2_grpc
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
@@ -24,9 +21,9 @@ from taskwire_db.group import RowInsert
 from taskwire_db.models import task_counters, task_inputs, task_labels, tasks
 from taskwire_db.rows import new_task, task_row
 from tests.support.embedded import EmbeddedServer
-from tests.support.eventually import eventually
 
 COUNT = 50_000
+FILTER = 'state = FAILED AND labels.customer = "acme"'
 TYPE = "taskwire.examples.v1.DemoTasks/Sleep"
 # Nobody works on this queue: what counts here is that each is submitted, not that it runs.
 OPTIONS = TaskOptions(queue="nobody-works-here")
@@ -87,50 +84,40 @@ def _record_failed(tx: Transaction, groups: Sequence[Sequence[NewTask]]) -> list
     return [None] * len(groups)
 
 
-def operation(server: EmbeddedServer, name: str, *, wait_s: int) -> lro.Operation:
-    """The operation, waited for up to `wait_s` seconds."""
-    request = lro.WaitOperationRequest(name=name)
-    request.timeout.FromSeconds(wait_s)
-    with grpc.insecure_channel(server.address) as channel:
-        stub: Any = operations_pb2_grpc.OperationsStub(channel)  # type: ignore[no-untyped-call]  # untyped there
-        found: lro.Operation = stub.WaitOperation(request, timeout=wait_s + 10)
-    return found
-
-
-def done(found: lro.Operation) -> int:
+def done(found: Operation) -> int:
     metadata = pb.BulkOperationMetadata()
     assert found.metadata.Unpack(metadata)
     assert metadata.total_count == COUNT
     return metadata.done_count
 
 
-def begin(server: EmbeddedServer) -> str:
-    """The name of an operation that retries all that has failed."""
-    request = pb.BulkRetryTasksRequest(filter='state = FAILED AND labels.customer = "acme"')
-    with grpc.insecure_channel(server.address) as channel:
-        stub = bulk_task_service_pb2_grpc.BulkTaskServiceStub(channel)
-        assert stub.BulkRetryTasks(request).preview.task_count == COUNT
-        request.force = True
-        return stub.BulkRetryTasks(request).operation.name
-
-
 @pytest.mark.servers
 def test_50000_retries_that_kill_9_cuts_are_exactly_50000(server: EmbeddedServer) -> None:
     failed = seed(server)
     server.start()
-    name = begin(server)
-    eventually(lambda: done(operation(server, name, wait_s=0)) >= COUNT // 5, within=60)
+    with Client(server.address) as client:
+        preview = client.bulk.retry(FILTER)
+        assert isinstance(preview, pb.BulkPreview)
+        assert preview.task_count == COUNT
+        begun = client.bulk.retry(FILTER, force=True)
+        assert isinstance(begun, Operation)
+        seen = [0]
+        for found in client.operations.follow(begun.name, every_s=0.2):
+            if seen[-1] < COUNT // 5 <= done(found):
+                assert not found.done
+                server.kill()
+                server.start()
+            seen.append(done(found))
+        assert seen == sorted(seen)
+        response = pb.BulkOperationResponse()
+        assert found.response.Unpack(response)
+        assert response == pb.BulkOperationResponse(done_count=COUNT)
     server.kill()
-    server.start()
-    resumed = operation(server, name, wait_s=0)
-    assert not resumed.done
-    assert COUNT // 5 <= done(resumed) < COUNT
-    ended = eventually(lambda: (op := operation(server, name, wait_s=40)).done and op, within=60)
-    response = pb.BulkOperationResponse()
-    assert ended
-    assert ended.response.Unpack(response)
-    assert response == pb.BulkOperationResponse(done_count=COUNT)
-    server.kill()
+    assert sorted(repeated(server)) == sorted(failed)
+
+
+def repeated(server: EmbeddedServer) -> list[bytes]:
+    """Which task each new one repeats; the counters know as many."""
     database = Database(f"sqlite:///{server.data / 'taskwire.db'}")
     with database.connect() as connection:
         found = connection.execute(
@@ -140,7 +127,6 @@ def test_50000_retries_that_kill_9_cuts_are_exactly_50000(server: EmbeddedServer
         counted = connection.execute(
             sa.select(task_counters.c.count).where(task_counters.c.state == State.QUEUED)
         ).scalars()
-        assert sum(counted) == COUNT
+        assert sum(counted) == len(retried)
     database.close()
-    assert len(retried) == COUNT
-    assert set(retried) == failed
+    return retried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -319,6 +320,32 @@ def test_the_inputs_of_a_chunk_have_a_limit(
     monkeypatch.setattr(reading, "MOST_BYTES", 1)
     ids, last = reading.next_tasks(reader, bulk, 100)
     assert (len(ids), last) == (1, False)
+
+
+@pytest.mark.parametrize("kind", list(BulkKind))
+def test_the_next_tasks_are_read_in_their_order_and_never_sorted(
+    database: Database, reader: Reader, kind: BulkKind
+) -> None:
+    bulk = begin(database, reader, kind, 'state = FAILED AND type = "a.B/C" AND labels.x = y')
+    text = plan_of(database, reading.next_ids(bulk, 500))
+    assert "Sort" not in text
+    assert "TEMP B-TREE" not in text
+
+
+def plan_of(database: Database, statement: sa.Select[bytes]) -> str:
+    """How the database would run it."""
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+
+    def explained(_c: Any, _cursor: Any, text: str, values: Any, *_: Any) -> tuple[str, Any]:
+        return f"{explain} {text}", values
+
+    with database.connect() as connection:
+        if not database.is_sqlite:  # Of an empty table it would read and sort the whole.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+        sa.event.listen(connection, "before_cursor_execute", explained, retval=True)
+        cursor: Any = connection.execute(statement).cursor
+        return " ".join(str(row) for row in cursor.fetchall())
 
 
 def test_a_filter_that_is_not_valid_is_refused_where_it_is_read(

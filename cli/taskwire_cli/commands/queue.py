@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from taskwire_cli.bulk import show_operation, wait_option
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.queue_tables import pause_text
@@ -11,7 +12,7 @@ from taskwire_cli.queue_tables import pause_text
 
 @click.group()
 def queue() -> None:
-    """Pause a queue, and resume it; `taskwire queues` lists them."""
+    """Pause a queue, resume it, and purge it; `taskwire queues` lists them."""
 
 
 @queue.command()
@@ -57,3 +58,26 @@ def resume(name: str, as_json: bool, address: str | None) -> None:
             print(f"{name} goes on: {answer.queue.queued_count} queued tasks are dispatched.")
         else:
             print(f"{name} was not paused.")
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why; the tasks' records keep it.")
+@click.option(
+    "--force", is_flag=True, help="Do it. Otherwise only tell how many tasks it would be."
+)
+@wait_option
+@json_option
+@address_option
+def purge(
+    name: str, reason: str, force: bool, wait: bool, as_json: bool, address: str | None
+) -> int:
+    """Cancel your tasks that wait in the queue NAME; what runs goes on.
+
+    \b
+    Example:
+      taskwire queue purge taskwire.examples.v1.ImageTasks --force --wait
+    """
+    with connected(address) as client:
+        begun = client.queues.purge(name, reason, force=force)
+        return show_operation(client, begun, wait=wait, as_json=as_json)

@@ -29,6 +29,7 @@ from taskwire_db.operations.cancel import CancelRequest, cancel
 from taskwire_db.operations.delete import DeleteRequest, delete
 from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.retry import RetryResult, retry
+from taskwire_db.operations.users import OwnerGone
 from taskwire_db.operator_models import bulk_operations
 
 _c = bulk_operations.c
@@ -175,7 +176,8 @@ def _retry(
     # No gateway publishes them itself: a flood of them waits in SQL for the backlog.
     results = retry(tx, [Submission(each) for each in chunk.retries if each.retry_of in kept])
     for result in results:
-        if isinstance(result, BaseException):
+        # Of an owner who is gone nothing is left to be done.
+        if isinstance(result, BaseException) and not isinstance(result, OwnerGone):
             raise result
     done = sum(isinstance(r, RetryResult) and r.submitted is not None for r in results)
     failures = tuple(each for each in chunk.failures if each.task_id in kept)
