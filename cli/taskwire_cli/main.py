@@ -18,6 +18,7 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 _COMMANDS = {
     "dev": "dev",
     "gateway": "services",
+    "keeper": "services",
     "worker": "services",
     "db": "db",
     "contracts": "contracts",

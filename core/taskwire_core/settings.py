@@ -161,6 +161,11 @@ class Settings:
         "on or off: whether ended tasks are deleted when their result_ttl has passed",
         _switch,
     )
+    keeper: bool = _setting(
+        True,
+        "on or off: whether a gateway does the keeper's work as well; off needs `taskwire keeper`",
+        _switch,
+    )
     admin_listen: str = _setting(
         AUTO,
         "where health, metrics and exceptions are served over HTTP: HOST:PORT, off, or auto:"

@@ -176,6 +176,10 @@ class Tuning:
     max_calls: int = 2_000
     max_watches: int = 20_000
     stack_traces: bool = False
+    keeps: bool = True
+    """Whether this process stands for keeper."""
+    serves: bool = True
+    """Whether it listens for calls; a keeper of its own does not."""
     retention: bool = True
     pre_drain: timedelta = timedelta(milliseconds=200)
 
@@ -230,7 +234,7 @@ class Gateway:
         self._server = Server(self._handlers(around), tuning.limits)
         self._lease: asyncio.Task[None] | None = None
         self.serving = False
-        """Whether calls are answered, and should come."""
+        """Whether it works: calls are answered, and should come, where it listens for any."""
 
     def parts(self) -> dict[str, str]:
         """How what it can do without is, in a word each."""
@@ -240,7 +244,7 @@ class Gateway:
         }
 
     async def start(self, address: str) -> int:
-        """Listen and serve; the port.
+        """Work, and serve; the port, 0 when it does not listen.
 
         Raises:
             ConfigurationError: the address cannot be had.
@@ -254,11 +258,14 @@ class Gateway:
         await self._broker.start()
         await self._workers.now()
         await self._paused.now()
-        self._keeper.start()
+        if self._tuning.keeps:
+            self._keeper.start()
         self._retention.start()
         self._operators.runner.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
-        port = await self._server.start(address, ["", *self._services])
+        port = 0
+        if self._tuning.serves:
+            port = await self._server.start(address, ["", *self._services])
         self.serving = True
         return port
 

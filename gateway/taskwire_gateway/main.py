@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -49,6 +50,28 @@ def run(settings: Settings) -> int:
     Raises:
         ConfigurationError: it cannot start as it is configured.
     """
+    tuning = replace(tuning_of(settings, stack_traces=False), keeps=settings.keeper)
+    return _run("gateway", settings, tuning)
+
+
+def run_keeper(settings: Settings) -> int:
+    """Do the keeper's work until a signal, and serve nobody; the process's exit code.
+
+    It is a gateway that does not listen: what it finds in the backlog it publishes itself.
+
+    Raises:
+        ConfigurationError: it cannot start as it is configured.
+    """
+    tuning = replace(tuning_of(settings, stack_traces=False), serves=False)
+    return _run("keeper", settings, tuning)
+
+
+def _run(service: str, settings: Settings, tuning: Tuning) -> int:
+    """Either of the two, until a signal.
+
+    Raises:
+        ConfigurationError: it cannot start as it is configured.
+    """
     require_services(settings)
     if not settings.contracts:
         raise ConfigurationError(
@@ -56,13 +79,13 @@ def run(settings: Settings) -> int:
             " make one with `taskwire contracts build`"
         )
     contracts = load([Path(name) for name in settings.contracts])
-    admin = Admin("gateway")
+    admin = Admin(service)
     with admin.open(settings.admin_listen):
         database = Database(settings.database_url)
         try:
             taskwire_db.schema.check(database)
             with uvloop_runner() as runner:
-                runner.run(_serve(settings, contracts, database, admin))
+                runner.run(_serve(settings, tuning, contracts, database, admin))
         except StoreUnavailable as error:
             raise ConfigurationError(
                 f"the database of TASKWIRE_DATABASE_URL does not answer: {error}; {error.advice}"
@@ -90,7 +113,7 @@ def tuning_of(settings: Settings, *, stack_traces: bool) -> Tuning:
 
 
 async def _serve(
-    settings: Settings, contracts: Contracts, database: Database, admin: Admin
+    settings: Settings, tuning: Tuning, contracts: Contracts, database: Database, admin: Admin
 ) -> None:
     deployment_id = database.deployment_id
     identity = everybody(database, settings.user)
@@ -112,7 +135,7 @@ async def _serve(
         page_tokens=PageTokens(database.signing_key()),
     )
     try:
-        gateway = Gateway(around, tuning_of(settings, stack_traces=False))
+        gateway = Gateway(around, tuning)
         show(gateway, around.store, admin)
         await serve_until_stopped(gateway, settings, lambda port: identity.warn())
     finally:
@@ -141,8 +164,8 @@ async def serve_until_stopped(
 ) -> None:
     """Serve until a signal, then drain; a second signal ends the drain.
 
-    `on_ready` is told the port. `also_drain` ends what runs beside the gateway, after calls
-    are refused and before its broker closes.
+    `on_ready` is told the port, if there is one. `also_drain` ends what runs beside the
+    gateway, after calls are refused and before its broker closes.
 
     Raises:
         ConfigurationError: the address cannot be had.
@@ -155,8 +178,11 @@ async def serve_until_stopped(
     except BaseException:
         await gateway.close()
         raise
-    log.info("serving", extra={"listen": settings.listen, "port": port})
-    on_ready(port)
+    if port:
+        log.info("serving", extra={"listen": settings.listen, "port": port})
+        on_ready(port)
+    else:
+        log.info("keeping")
     await stop.asked.wait()
     log.info("draining", extra={"grace_s": settings.drain_grace.total_seconds()})
     drain = asyncio.create_task(_drain(gateway, settings, also_drain))

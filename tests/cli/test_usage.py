@@ -17,7 +17,7 @@ from tests.support.embedded import EmbeddedServer, environment, run_command
 from tests.support.processes import free_ports
 
 COMMANDS = (
-    *(["dev"], ["gateway"], ["worker"], ["client-config"]),
+    *(["dev"], ["gateway"], ["keeper"], ["worker"], ["client-config"]),
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
     *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),

@@ -96,6 +96,11 @@ class Stack:
         self._start("gateway", "gateway")
         eventually(self._serving, within=30, what=f"the gateway serves; {self.log('gateway')}")
 
+    def start_keeper(self, name: str = "keeper") -> None:
+        """Start a keeper of its own, and return when it stands for leader."""
+        self._start(name, "keeper")
+        eventually(lambda: "keeping" in self.log(name), within=30, what=f"{name}: {self.log(name)}")
+
     def start_worker(self, name: str = "worker", **settings: str) -> None:
         """Start a worker; it takes tasks as soon as it is up."""
         self._start(name, "worker", **settings)

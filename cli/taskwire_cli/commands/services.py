@@ -1,4 +1,4 @@
-"""`taskwire gateway` and `taskwire worker`: the services, over RabbitMQ, Redis and a database."""
+"""`taskwire gateway`, `keeper` and `worker`: the services, over RabbitMQ, Redis and a database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskwire_core.logs import log_to_stderr
 
 @click.command()
 def gateway() -> int:
-    """Serve gRPC: submissions, durable calls, watches; the keeper is inside.
+    """Serve gRPC: submissions, durable calls, watches; the keeper is inside, unless switched off.
 
     Needs TASKWIRE_DATABASE_URL, TASKWIRE_RABBITMQ_URL and TASKWIRE_REDIS_URL, and
     TASKWIRE_CONTRACTS for the task types. SIGTERM drains, a second one ends it now.
@@ -28,6 +28,25 @@ def gateway() -> int:
     found = current_settings()
     log_to_stderr(found.log_level, found.log_format)
     return run(found)
+
+
+@click.command()
+def keeper() -> int:
+    """Do the keeper's work, and serve no calls: timers, lost attempts, retention, the backlog.
+
+    Needs the settings of `taskwire gateway`. Every gateway does this work as well, unless its
+    TASKWIRE_KEEPER is off. Of all that can, one leads; when it dies, another one takes over.
+
+    \b
+    Example:
+      TASKWIRE_KEEPER=off taskwire gateway &
+      taskwire keeper
+    """
+    from taskwire_gateway.main import run_keeper
+
+    found = current_settings()
+    log_to_stderr(found.log_level, found.log_format)
+    return run_keeper(found)
 
 
 @click.command()
