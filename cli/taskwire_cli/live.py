@@ -57,7 +57,7 @@ class Screen:
         state = state_text(task.state)
         state.pad_right(_STATE_WIDTH - len(state))
         line = Text(f"{clock_text(task.update_time)}  ").append_text(state)
-        self._console.print(line.append(on_one_line(_about(task, shown))))
+        self._console.print(line.append(on_one_line(about(task, shown))))
         self._waits_for = task.pending_reason
         running = task.state == task_pb2.TASK_STATE_RUNNING
         if self._line is None and running and task.HasField("progress"):
@@ -85,7 +85,8 @@ class Screen:
         self._console.print(Text(on_one_line(line), style=style))
 
 
-def _about(task: task_pb2.Task, shown: Json) -> str:
+def about(task: task_pb2.Task, shown: Json) -> str:
+    """What there is to say of the task beside its state, after two blanks."""
     if task.HasField("error"):
         return f"  {error_text(task.error)}"
     if "result" in shown:

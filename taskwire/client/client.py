@@ -20,13 +20,8 @@ from taskwire.client.broken import backoff_s
 from taskwire.client.ended_tasks import EndedTasks
 from taskwire.client.errors import CallFailed, Unreachable, call_failed
 from taskwire.client.many_tasks import ManyTasks
-from taskwire.client.watching import (
-    SILENT_INTERVALS,
-    TERMINAL_STATES,
-    Event,
-    Stream,
-    Watch,
-)
+from taskwire.client.one_stream import SILENT_INTERVALS, Stream
+from taskwire.client.watching import TERMINAL_STATES, Event, Watch
 from taskwire.submission import FollowUp, submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
@@ -147,7 +142,7 @@ class Client(EndedTasks, ManyTasks):
         `heartbeat_s` is 5 to 60; twice and a half as much silence counts as an interruption.
         """
 
-        def open_stream(version: int) -> Stream:
+        def open_stream(version: int) -> Stream[Event]:
             request = task_service_pb2.WatchTaskRequest(id=id, after_version=version, view=view)
             request.heartbeat_interval.FromTimedelta(timedelta(seconds=heartbeat_s))
             # The service config would wait for a server in silence, and tell nobody.

@@ -7,34 +7,19 @@ neither collects nor cancels an abandoned call by itself.
 
 from __future__ import annotations
 
-import math
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
-import grpc
-
-from taskwire.client.broken import Broken, backoff_s, broken_by
+from taskwire.client.broken import Broken, backoff_s
 from taskwire.client.errors import CallFailed
+from taskwire.client.one_stream import Stream, one_stream
 from taskwire.v1 import task_pb2, task_service_pb2
 
 Event = task_service_pb2.WatchTaskResponse
 
 
-class Stream(Protocol):
-    """What grpc returns for a call that is answered with a stream."""
-
-    def __iter__(self) -> Iterator[Event]: ...
-
-    def cancel(self) -> object: ...
-
-
-Open = Callable[[int], Stream]
+Open = Callable[[int], Stream[Event]]
 """Opens a stream after a version."""
-
-SILENT_INTERVALS = 2.5
-"""A stream is given up after this many heartbeat intervals without a message."""
 
 TERMINAL_STATES = frozenset(
     {
@@ -43,11 +28,6 @@ TERMINAL_STATES = frozenset(
         task_pb2.TASK_STATE_CANCELLED,
         task_pb2.TASK_STATE_EXPIRED,
     }
-)
-
-_FINAL_REASONS = (
-    task_service_pb2.Closed.REASON_TERMINAL,
-    task_service_pb2.Closed.REASON_DELETED,
 )
 
 
@@ -79,38 +59,15 @@ class Watch:
             CallFailed: an answer that another try would get again, such as NOT_FOUND.
         """
         while True:
-            problem = yield from self._one_stream()
+            problem = yield from one_stream(self._open(self._version), self._silence_s, self._note)
             # A terminal state never changes, so without the last word nothing is missing.
             if problem is None or self._task_ended:
                 return
             self._recover(problem)
 
-    def _one_stream(self) -> Generator[Event, None, Broken | None]:
-        """One stream's events; returns None at the watch's end, else what broke the stream."""
-        stream = self._open(self._version)
-        guard = SilenceGuard(stream.cancel, self._silence_s)
-        try:
-            for event in stream:
-                guard.hold()
-                kind = event.WhichOneof("kind")
-                if kind == "closed" and event.closed.reason not in _FINAL_REASONS:
-                    return Broken("the server is about to end the stream")
-                if kind is not None:
-                    self._note(event)
-                    yield event
-                if kind == "closed":
-                    return None
-                guard.heard()
-            return Broken("the stream ended too early")
-        except grpc.RpcError as error:
-            return Broken("the stream was silent") if guard.expired else broken_by(error)
-        finally:
-            guard.stop()
-            stream.cancel()
-
     def _note(self, event: Event) -> None:
         self._failures = 0
-        if event.WhichOneof("kind") == "task":
+        if event.HasField("task"):
             self._version = event.task.version
             self._seen_here = True
             self._task_ended = event.task.state in TERMINAL_STATES
@@ -128,39 +85,3 @@ class Watch:
             raise cause
         self._version = 0
         self._seen_here = False
-
-
-class SilenceGuard:
-    """Calls `give_up` once nothing was heard for `limit_s` seconds.
-
-    A thread of its own, because a blocked read of a synchronous stream has no time-out.
-    """
-
-    def __init__(self, give_up: Callable[[], object], limit_s: float) -> None:
-        self.expired = False
-        self._give_up = give_up
-        self._limit_s = limit_s
-        self._heard_at = time.monotonic()
-        self._stopped = threading.Event()
-        threading.Thread(target=self._run, name="taskwire-watch", daemon=True).start()
-
-    def heard(self) -> None:
-        """Count the silence from now on."""
-        self._heard_at = time.monotonic()
-
-    def hold(self) -> None:
-        """Count nothing until `heard`: the reader is busy, and the stream is not to blame."""
-        self._heard_at = math.inf
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(min(max(0.0, self._left_s()), self._limit_s)):
-            if self._left_s() <= 0:
-                self.expired = True
-                self._give_up()
-                return
-
-    def _left_s(self) -> float:
-        return self._heard_at + self._limit_s - time.monotonic()

@@ -26,12 +26,14 @@ _REQUESTS = {
     "GetTask": task_service_pb2.GetTaskRequest,
     "WaitTask": task_service_pb2.WaitTaskRequest,
     "WatchTask": task_service_pb2.WatchTaskRequest,
+    "WatchTasks": task_service_pb2.WatchTasksRequest,
     "StreamSubmitTasks": task_service_pb2.StreamSubmitTasksRequest,
 }
 
 
 _SHAPES: dict[str, Callable[..., Any]] = {
     "WatchTask": grpc.unary_stream_rpc_method_handler,
+    "WatchTasks": grpc.unary_stream_rpc_method_handler,
     "StreamSubmitTasks": grpc.stream_stream_rpc_method_handler,
 }
 
@@ -68,7 +70,7 @@ class ScriptedServer:
         self._server.stop(0).wait()
 
     def _handler(self, name: str, request: type[Message]) -> Any:  # grpc's generic handler
-        streams = name == "WatchTask"
+        streams = name in ("WatchTask", "WatchTasks")
         make = _SHAPES.get(name, grpc.unary_unary_rpc_method_handler)
 
         def answer(message: Any, context: Context) -> Any:  # whatever the script returns
