@@ -130,6 +130,18 @@ class Lifecycle(RuleBasedStateMachine):
         task_id = data.draw(st.sampled_from(sorted(self.acknowledged)))
         self.database.execute(ops.run_now, ops.RunNowRequest(task_id, "dev", "dev"))
 
+    @precondition(lambda self: self.acknowledged)
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        task_id = data.draw(st.sampled_from(sorted(self.acknowledged)))
+        result = self.database.execute(ops.delete, ops.DeleteRequest(task_id, "dev"))
+        assert result is not None
+        assert result.deleted or task_id not in self.ended, "an ended task was not deleted"
+        if result.deleted:
+            del self.acknowledged[task_id]
+            self.ended.pop(task_id, None)
+            self.requests = {n: made for n, made in self.requests.items() if made != task_id}
+
     # What the broker and the dispatcher do.
 
     @rule(marked=st.booleans())

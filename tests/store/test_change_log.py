@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -148,6 +150,45 @@ def test_a_transaction_that_commits_late_is_not_missed(
     after = reader.changes(page.changes[0].cursor, 10).next
     assert seen(reader.changes(after, 10)) == {late.id: State.QUEUED}
     slow.close()
+
+
+def test_writers_side_by_side_lose_and_double_no_change(
+    database: Database, reader: Reader, url: str
+) -> None:
+    submit(database, new_task())
+    cursor = reader.change_head()
+
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        own = Database(url)
+        for _ in range(25):
+            made = [new_task(own.clock.now_us()) for _ in range(chance.randint(1, 4))]
+            own.execute(ops.submit, unit(*made))
+            for task in made:
+                own.execute(ops.cancel, ops.CancelRequest(task.id, "dev", "", "dev"))
+                if chance.random() < 0.5:
+                    own.execute(ops.delete, ops.DeleteRequest(task.id, "dev"))
+        own.close()
+
+    seen_rows: list[tuple[bytes, int]] = []
+    with ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work, number) for number in range(4)]
+        while True:
+            over = all(worker.done() for worker in workers)
+            # One at a time, so that no two changes of a task are told as one.
+            page = reader.changes(cursor, 1)
+            seen_rows += [(c.task_id, c.cursor.number) for c in page.changes]
+            cursor = page.next
+            if over and not page.more:
+                break
+    for worker in workers:
+        worker.result()
+    with database.connect() as connection:
+        rows = connection.execute(sa.select(task_changes.c.task_id, task_changes.c.number)).all()
+    written = {(bytes(row[0]), row[1]) for row in rows}
+    assert len(seen_rows) == len(set(seen_rows)), "a change was seen twice"
+    assert len(written - set(seen_rows)) == 1, "only the one from before is not seen"
+    assert len(seen_rows) > 400
 
 
 def test_a_clock_that_is_set_back_hides_no_change(

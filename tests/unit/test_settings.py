@@ -42,8 +42,10 @@ def test_values_are_read_in_their_own_types() -> None:
             "TASKWIRE_WORKER_THREADS": "3",
             "TASKWIRE_DRAIN_GRACE": "1.5m",
             "TASKWIRE_LOG_LEVEL": "debug",
+            "TASKWIRE_RETENTION": " Off",
         }
     )
+    assert settings.retention is False
     assert settings.listen == "[::]:6000"
     assert settings.data_dir == Path("/var/lib/taskwire")
     assert settings.contracts == ("a.binpb", "b.binpb")
@@ -66,6 +68,7 @@ def test_all_problems_are_told_at_once_in_one_line() -> None:
                 "TASKWIRE_WORKER_PROCESSES": "many",
                 "TASKWIRE_DRAIN_GRACE": "soon",
                 "TASKWIRE_LOG_LEVEL": "LOUD",
+                "TASKWIRE_RETENTION": "maybe",
             }
         )
     problems = str(caught.value).split("; ")
@@ -74,6 +77,7 @@ def test_all_problems_are_told_at_once_in_one_line() -> None:
         "TASKWIRE_LISSTEN is not a setting of taskwire (see: taskwire dev --help)",
         "TASKWIRE_LISTEN must be HOST:PORT, for example 127.0.0.1:50051",
         "TASKWIRE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR",
+        "TASKWIRE_RETENTION must be on or off",
         "TASKWIRE_WORKER_PROCESSES must be a whole number of 1 or more",
         "TASKWIRE_WORKER_THREADS must be a whole number of 1 or more",
     ]
