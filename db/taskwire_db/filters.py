@@ -39,24 +39,28 @@ _COMPARE: dict[Operator, Callable[[Any, Any], Condition]] = {
 }
 
 
-def condition(filter_: Filter) -> Condition:
-    """The condition that a row of `tasks` fulfils when its task matches."""
+def condition(filter_: Filter, task_id: sa.ColumnElement[bytes] = tasks.c.id) -> Condition:
+    """The condition that a row of `tasks` fulfils when its task matches.
+
+    `task_id` may be another column with the task's id: labels are looked up by it, so that a
+    filter of labels alone needs no row of `tasks`.
+    """
     if isinstance(filter_, Term):
-        return _term(filter_)
+        return _term(filter_, task_id)
     if isinstance(filter_, Not):
-        return sa.not_(condition(filter_.part))
-    parts = [condition(part) for part in filter_.parts]
+        return sa.not_(condition(filter_.part, task_id))
+    parts = [condition(part, task_id) for part in filter_.parts]
     if isinstance(filter_, And):
         return sa.and_(sa.true(), *parts)
     return sa.or_(sa.false(), *parts)
 
 
-def _term(term: Term) -> Condition:
+def _term(term: Term, task_id: sa.ColumnElement[bytes]) -> Condition:
     match term.field:
         case Field.STATE:
             return is_state(tasks.c.state, State(int(term.value)))
         case Field.LABEL:
-            return _label(term)
+            return _label(term, task_id)
         case Field.ERROR_TYPE | Field.ERROR_KIND:
             return _error(term)
     column = _COLUMNS[term.field]
@@ -78,8 +82,8 @@ def _compared(term: Term, value: sa.ColumnElement[Any]) -> Condition:
     return _COMPARE[term.operator](value, term.value)
 
 
-def _label(term: Term) -> Condition:
-    found = (task_labels.c.task_id == tasks.c.id) & (task_labels.c.label == term.label)
+def _label(term: Term, task_id: sa.ColumnElement[bytes]) -> Condition:
+    found = (task_labels.c.task_id == task_id) & (task_labels.c.label == term.label)
     if term.operator is not Operator.PRESENT:
         found &= task_labels.c.value == term.value
     return sa.exists().where(found)
