@@ -31,6 +31,7 @@ from taskwire_db.feed.embedded import (
     EmbeddedBus,
     EmbeddedFeed,
 )
+from taskwire_db.lists.list_reader import ListReader
 from taskwire_db.place import database_url
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
@@ -56,11 +57,13 @@ class Foundation:
     exchange: EmbeddedExchange
     deployment_id: bytes
     page_tokens: PageTokens
+    lists: ListReader
 
     def close(self) -> None:
         """Commit what is pending and close the database."""
         self.writer.close()
         self.reader.close()
+        self.lists.close()
         self.database.close()
 
 
@@ -151,6 +154,7 @@ def lay_foundation(settings: Settings) -> Foundation:
         exchange=EmbeddedExchange(),
         deployment_id=database.deployment_id,
         page_tokens=PageTokens(database.signing_key()),
+        lists=ListReader(url),
     )
 
 
@@ -230,6 +234,7 @@ def surroundings(
         make_feed=feed,
         make_broker=publisher,
         page_tokens=foundation.page_tokens,
+        lists=foundation.lists,
     )
 
 

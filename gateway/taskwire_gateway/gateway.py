@@ -51,12 +51,15 @@ from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
+from taskwire_gateway.rpc.task_lists import TaskLists
 from taskwire_gateway.rpc.task_messages import TaskMessages
 from taskwire_gateway.rpc.task_service import TaskService, at_task_service
 from taskwire_gateway.rpc.task_watches import TaskWatches
 from taskwire_gateway.server import Handlers, Server
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.deleting import Deleting, TaskDeleter
+from taskwire_gateway.use_cases.listing import Lists
+from taskwire_gateway.use_cases.listing import TaskLists as StoredLists
 from taskwire_gateway.use_cases.reading import GroupReader
 from taskwire_gateway.use_cases.recording import Recording
 from taskwire_gateway.use_cases.retrying import Retrying, TaskRetrier
@@ -165,6 +168,7 @@ class Surroundings:
     make_feed: MakeFeed
     make_broker: MakeBroker
     page_tokens: PageTokens
+    lists: StoredLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +392,8 @@ class Gateway:
         handlers |= service.handlers(self._admission)
         handlers |= at_task_service(ended_tasks.methods(self._admission.gate(Kind.UNARY)))
         handlers |= at_task_service(self._submit_streams.methods(self._admission))
+        lists = TaskLists(Lists(around.lists, around.page_tokens), messages, rules)
+        handlers |= at_task_service(lists.methods(self._admission.gate(Kind.UNARY)))
         handlers |= at_task_service(task_watches.methods(self._admission.gate(Kind.WATCH)))
         handlers |= self._operators.handlers(self._admission)
         users = UserService(Users(around.users), rules, around.page_tokens)

@@ -28,6 +28,7 @@ from taskwire_core.task import Dispatch
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
+from taskwire_db.lists.list_reader import ListReader
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.bulk import GatewayBulkStore
@@ -120,6 +121,7 @@ async def _serve(
     announcer = RedisAnnouncer(settings.redis_url, deployment_id)
     writer = Writer(database, announce=announcer.announce)
     reader = Reader(settings.database_url)
+    lists = ListReader(settings.database_url)
     ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     around = Surroundings(
         contracts=contracts,
@@ -133,6 +135,7 @@ async def _serve(
         make_feed=partial(_feed, settings.redis_url, deployment_id),
         make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
         page_tokens=PageTokens(database.signing_key()),
+        lists=lists,
     )
     try:
         gateway = Gateway(around, tuning)
@@ -141,6 +144,7 @@ async def _serve(
     finally:
         writer.close()
         reader.close()
+        lists.close()
         announcer.close(_CLOSE_S)
 
 

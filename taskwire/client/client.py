@@ -21,6 +21,7 @@ from taskwire.client.ended_tasks import EndedTasks
 from taskwire.client.errors import CallFailed, Unreachable, call_failed
 from taskwire.client.many_tasks import ManyTasks
 from taskwire.client.one_stream import SILENT_INTERVALS, Stream
+from taskwire.client.task_lists import TaskLists
 from taskwire.client.watching import TERMINAL_STATES, Event, Watch
 from taskwire.submission import FollowUp, submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
@@ -35,7 +36,7 @@ def ended(task: task_pb2.Task) -> bool:
     return task.state in TERMINAL_STATES
 
 
-class Client(EndedTasks, ManyTasks):
+class Client(EndedTasks, ManyTasks, TaskLists):
     """A connection to the gateway at `target` ("host:port"); close it, or use `with`.
 
     Without `credentials` the connection is not encrypted. `timeout_s` is the deadline of each

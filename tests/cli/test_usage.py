@@ -21,6 +21,7 @@ COMMANDS = (
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
     *(["contracts"], ["contracts", "build"]),
     *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),
+    *(["list"], ["count"], ["events"]),
     *(
         ["types"],
         ["queues"],
@@ -78,6 +79,10 @@ def test_without_a_command_help_is_shown(bare: Taskwire) -> None:
         (["submit", "a/b", "--at", "noon"], "must be a time such as"),
         (["submit", "a/b", "--label", "acme"], "must be NAME=VALUE, for example customer=acme"),
         (["submit", "a/b", "--wait", "--validate-only"], "--validate-only submits nothing"),
+        (["list", "--all", "--limit", "3"], "--all and --limit exclude each other"),
+        (["list", "--order-by", "name"], "is not one of 'create_time desc', 'create_time'"),
+        (["count", "--by", "state,colour"], "colour is none of state, type, queue, owner"),
+        (["events"], "Missing argument 'ID'; see: taskwire events --help"),
         (["db", "downgrade"], "Missing argument 'REVISION'"),
     ],
 )

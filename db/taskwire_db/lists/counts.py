@@ -13,6 +13,7 @@ from taskwire_core.lifecycle import State
 from taskwire_core.listing import Counts, Group, Order
 from taskwire_db.database import Database
 from taskwire_db.filters import condition
+from taskwire_db.group import AnyRow
 from taskwire_db.lists import streams
 from taskwire_db.lists.cohorts import Cohorts, cohorts_of
 from taskwire_db.lists.plans import MOST_RANGES, rarest_labels
@@ -49,8 +50,8 @@ def count_tasks(
         counts[tuple(_value(group, cohort) for group in groups)] += count
     if cohorts.undecided:
         with time_limit(database, connection, within_s):
-            for *values, count in _of_rows(connection, owner, filter_, groups, cohorts):
-                counts[tuple(map(_shown, groups, values))] += count
+            for row in _of_rows(connection, owner, filter_, groups, cohorts):
+                counts[tuple(map(_shown, groups, row[:-1]))] += row[-1]
     return {values: count for values, count in sorted(counts.items()) if count}
 
 
@@ -60,7 +61,7 @@ def _of_rows(
     filter_: Filter,
     groups: Sequence[Group],
     cohorts: Cohorts,
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[AnyRow]:
     """The count over the rows of the undecided cohorts."""
     columns = [_COLUMNS[group] for group in groups]
     found = sa.select(*columns, sa.func.count()).group_by(*columns)

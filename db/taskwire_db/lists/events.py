@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.listing import TaskEvent
+from taskwire_db import codec
 from taskwire_db.models import Id, task_events, tasks
 
 _owned = sa.select(tasks.c.id).where(
@@ -21,6 +22,7 @@ _page = (
         task_events.c.worker_id,
         task_events.c.actor,
         task_events.c.message,
+        task_events.c.failure,
     )
     .where(
         task_events.c.task_id == sa.bindparam("task", type_=Id),
@@ -46,7 +48,12 @@ def list_events(
             time_us,
             None if worker_id is None else bytes(worker_id),
             actor or "",
-            message or "",
+            message or _message_of(failure),
         )
-        for version, state, attempt, event, time_us, worker_id, actor, message in rows
+        for version, state, attempt, event, time_us, worker_id, actor, message, failure in rows
     ]
+
+
+def _message_of(failure: str | None) -> str:
+    decoded = codec.decode_failure(failure)
+    return "" if decoded is None else decoded.message

@@ -32,10 +32,10 @@ class ListReader:
     """Lists and counts of one database, each in a transaction that sees one state."""
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
-        self._database = Database(url, clock=clock, writable=False)
+        self.database = Database(url, clock=clock, writable=False)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="taskwire-lists")
-        prepare = _prepare_sqlite if self._database.is_sqlite else _prepare_postgresql
-        sa.event.listen(self._database.engine, "connect", prepare)
+        prepare = _prepare_sqlite if self.database.is_sqlite else _prepare_postgresql
+        sa.event.listen(self.database.engine, "connect", prepare)
 
     async def list_tasks(self, wish: Listing) -> TaskPage:
         """One page of a list.
@@ -43,7 +43,7 @@ class ListReader:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        return await self._run(lambda c: list_tasks(self._database, c, wish))
+        return await self._run(lambda c: list_tasks(self.database, c, wish))
 
     async def count_tasks(
         self, owner: str, filter_: Filter, groups: Sequence[Group], *, within_s: float
@@ -55,7 +55,7 @@ class ListReader:
             TooManyToCount: rows have to be looked at, and more than `within_s` is enough for.
         """
         return await self._run(
-            lambda c: count_tasks(self._database, c, owner, filter_, groups, within_s)
+            lambda c: count_tasks(self.database, c, owner, filter_, groups, within_s)
         )
 
     async def list_events(
@@ -71,11 +71,11 @@ class ListReader:
     def close(self) -> None:
         """End the threads and close the connections."""
         self._threads.shutdown(wait=True)
-        self._database.close()
+        self.database.close()
 
     async def _run(self, read: Callable[[sa.Connection], R]) -> R:
         def in_thread() -> R:
-            with self._database.snapshot() as connection:
+            with self.database.snapshot() as connection:
                 return read(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, in_thread)

@@ -73,12 +73,20 @@ def _candidates(
     connection: sa.Connection, wish: Listing, plan: Plan, after: Place | None, limit: int
 ) -> Sequence[AnyRow]:
     """Ids, update times and whether each matches, in the list's order."""
+    statement, parameters = statement_of(wish, plan, after, limit)
+    found: Sequence[AnyRow] = connection.execute(statement, parameters).all()
+    return found
+
+
+def statement_of(
+    wish: Listing, plan: Plan, after: Place | None, limit: int
+) -> tuple[Any, dict[str, object]]:
+    """The statement that reads candidates, and its parameters."""
     spans = spans_of(wish.filter)
     if plan.sort:
         parameters = {**plan.stream.after(None, spans, MOST_SORTED), "page": limit}
-        return connection.execute(_sorted(wish, plan, after), parameters).all()
-    statement = _in_order(wish, plan)
-    return connection.execute(statement, plan.stream.after(after, spans, limit)).all()
+        return _sorted(wish, plan, after), parameters
+    return _in_order(wish, plan), plan.stream.after(after, spans, limit)
 
 
 def _in_order(wish: Listing, plan: Plan) -> Any:
