@@ -88,6 +88,11 @@ bench-first: setup .cache/bench-venv/.requirements ## Measure taskwire beside Fa
 	@.ci/install-servers
 	$(BIN)/python -m bench.first $(BENCH)
 
+.PHONY: bench-lists
+bench-lists: setup ## Measure lists and counts with a million tasks; BENCH="--tasks 100000 --stores sqlite" for less.
+	@.ci/install-servers
+	$(BIN)/python -m bench.lists $(BENCH)
+
 # The other program has an environment of its own: its versions must not bend ours.
 .cache/bench-venv/.requirements: requirements/bench.txt
 	test -x .cache/bench-venv/bin/pip || $(PYTHON) -m venv .cache/bench-venv

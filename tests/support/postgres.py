@@ -49,8 +49,9 @@ LOCALE = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
 class PostgresServer:
     """One PostgreSQL server that a test may stop, crash and start again."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self._programs = _programs()
+        self._settings = {**SETTINGS, **settings}
         # Below the clone's own folder the user `postgres` may not be able to read.
         self.folder = Path(tempfile.mkdtemp(prefix="taskwire-postgresql-", dir=_place()))
         if os.geteuid() == 0:
@@ -68,7 +69,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, and return when clients can connect (half a second)."""
-        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         command = [str(self._programs / "postgres"), "-D", str(self.folder / "data")]
         self._process = spawn(
             _unprivileged([*command, f"-cport={self.port}", *settings]),

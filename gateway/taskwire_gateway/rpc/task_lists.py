@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
+from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.ids import to_text
 from taskwire_core.listing import Group, Order, Place, TaskEvent, TaskPage
 from taskwire_core.task import View
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc.calls import Call, Handler, unary
-from taskwire_gateway.rpc.task_messages import TaskMessages, set_time, view_of
+from taskwire_gateway.rpc.task_messages import TaskMessages, view_of
 from taskwire_gateway.use_cases.listing import PAGE, PAGE_BYTES, ListRequest, Lists, place_of
 from taskwire_gateway.use_cases.reading import task_id_of
 
