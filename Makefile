@@ -53,6 +53,11 @@ setup: .venv/.taskwire ## Make .venv with everything but servers; quick when not
 proto: .venv/.requirements ## Generate the code of protos/ again.
 	$(BIN)/python hatch_build.py
 
+.PHONY: wheel
+wheel: setup ## Build dist/taskwire-….whl, with the .proto files, descriptor sets and migrations inside.
+	@rm -rf dist
+	@$(BIN)/hatchling build --target wheel --directory dist
+
 .PHONY: test
 test: setup ## Run all tests but those of other languages; installs their servers if it may.
 	@.ci/install-servers

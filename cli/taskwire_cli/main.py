@@ -22,6 +22,8 @@ _COMMANDS = {
     "worker": "services",
     "db": "db",
     "contracts": "contracts",
+    "settings": "settings",
+    "health": "health",
     "client-config": "client_config",
     "submit": "submit",
     "submit-many": "submit_many",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module, resources
+from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool
 
@@ -47,6 +48,11 @@ def shipped(name: str) -> descriptor_pb2.FileDescriptorSet:
     """A descriptor set that the build put into the `taskwire` package."""
     data = (resources.files("taskwire") / "_contracts" / name).read_bytes()
     return descriptor_pb2.FileDescriptorSet.FromString(data)
+
+
+def protos() -> Path:
+    """The folder of taskwire's own .proto files, as their authors wrote them."""
+    return Path(str(resources.files("taskwire"))) / "_contracts" / "protos"
 
 
 def _google_files(names: Iterable[str]) -> dict[str, descriptor_pb2.FileDescriptorProto]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,18 @@ class Settings:
     def embedded(self) -> bool:
         """Whether neither a broker nor Redis is configured: one process does everything."""
         return not self.rabbitmq_url and not self.redis_url
+
+
+def default_text(setting: Field[Any]) -> str:
+    """What to write for the setting's default; empty where there is none."""
+    value = setting.default
+    if value is MISSING or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    return str(value)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -19,7 +19,7 @@ from tests.support.processes import free_ports
 COMMANDS = (
     *(["dev"], ["gateway"], ["keeper"], ["worker"], ["client-config"]),
     *(["db"], ["db", "upgrade"], ["db", "downgrade"], ["db", "revision"]),
-    *(["contracts"], ["contracts", "build"]),
+    *(["contracts"], ["contracts", "build"], ["contracts", "protos"], ["settings"], ["health"]),
     *(["submit"], ["submit-many"], ["watch"], ["get"], ["cancel"], ["retry"], ["delete"], ["run"]),
     *(["list"], ["count"], ["events"]),
     *(

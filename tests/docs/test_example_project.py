@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,21 +18,15 @@ from tests.docs.pages import ROOT, blocks
 from tests.docs.session import Session
 from tests.support.embedded import environment
 from tests.support.processes import free_ports
+from tests.support.wheel import NOT_COPIED, build_wheel, lend
 
 PROJECT = ROOT / "examples" / "orders"
-
-_NOT_COPIED = shutil.ignore_patterns(
-    *(".git", ".venv", ".cache", "__pycache__", "node_modules", "data"),
-    *("_contracts", "*_pb2*", "build", "generated"),
-)
-# taskwire itself, and what would change the project's own pip and pytest.
-_NOT_LENT = ("taskwire", "_taskwire", "pip", "pytest_asyncio", "__pycache__")
 
 
 @pytest.fixture
 def outsider(tmp_path: Path) -> Iterator[Session]:
     """A reader in a copy of the project."""
-    shutil.copytree(PROJECT, tmp_path / "orders", ignore=_NOT_COPIED)
+    shutil.copytree(PROJECT, tmp_path / "orders", ignore=NOT_COPIED)
     lend(tmp_path / "lent")
     address = f"127.0.0.1:{free_ports(1)[0]}"
     variables = {
@@ -52,24 +44,6 @@ def outsider(tmp_path: Path) -> Iterator[Session]:
         yield session
     finally:
         session.close()
-
-
-def build_wheel(folder: Path) -> Path:
-    """taskwire as it would be published."""
-    shutil.copytree(ROOT, folder / "clone", ignore=_NOT_COPIED)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"]
-    command = [*pip, "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "clone")]
-    subprocess.run(command, check=True)
-    (built,) = folder.glob("taskwire-*.whl")
-    return built
-
-
-def lend(folder: Path) -> None:
-    """Everything that is installed here but for taskwire, for Python and pip to find."""
-    folder.mkdir()
-    for each in Path(sysconfig.get_path("purelib")).iterdir():
-        if not each.name.startswith(_NOT_LENT):
-            (folder / each.name).symlink_to(each)
 
 
 @pytest.mark.slow

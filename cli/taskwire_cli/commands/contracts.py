@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 import taskwire_contracts
+from taskwire_contracts import own_files
 
 _FOLDER = click.Path(path_type=Path)
 
 
 @click.group()
 def contracts() -> None:
-    """Make descriptor sets of .proto files."""
+    """Make descriptor sets of .proto files, and find taskwire's own."""
 
 
 @contracts.command()
@@ -43,3 +44,14 @@ def build(directory: Path, out: Path, python_out: Path | None) -> None:
         print(f"  {name}")
     if not built.types:
         print("No method has the option (taskwire.v1.task), so none of them is a task type.")
+
+
+@contracts.command()
+def protos() -> None:
+    """Print the folder of taskwire's own .proto files, for other languages' generators.
+
+    \b
+    Example:
+      cp -r "$(taskwire contracts protos)/taskwire" protos/
+    """
+    print(own_files.protos())
