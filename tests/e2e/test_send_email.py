@@ -151,6 +151,19 @@ _FILE = pb.EmailAttachment(name="a.pdf", content=b"x")
         ({"subject": "a\r\nBcc: c@d.de"}, "subject", "must be one line without control characters"),
         ({"subject": "a\n"}, "subject", "must be one line without control characters"),
         ({"subject": "a\u2028b"}, "subject", "must be one line without control characters"),
+        (
+            {"subject": "=?utf-8?q?a=0D=0ABcc:_c@d.de?="},
+            "subject",
+            "must be plain text: encoded words, such as =?utf-8?q?…?=, are made by the handler",
+        ),
+        ({"to": ["=?utf-8?q?a=0D=0A?=@b.de"]}, "to[0]", "contains substring `=?`"),
+        ({"cc": ["=?utf-8?q?a=0D=0A?=@b.de"]}, "cc[0]", "contains substring `=?`"),
+        ({"reply_to": "=?utf-8?q?a=0D=0A?=@b.de"}, "reply_to", "contains substring `=?`"),
+        (
+            {"attachments": [pb.EmailAttachment(name="=?utf-8?b?DQo=?=.pdf")]},
+            "attachments[0].name",
+            "must be plain text: encoded words, such as =?utf-8?q?…?=, are made by the handler",
+        ),
         ({"text": ""}, "text", "must be at least 1 characters"),
         ({"attachments": [_FILE] * 21}, "attachments", "must contain no more than 20 item(s)"),
         (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from taskwire import TaskContext, task
+from taskwire import TaskContext, errors, task
 from taskwire.examples.v1.email_tasks_pb2 import (
     RefusedRecipient,
     SendEmailRequest,
@@ -32,7 +32,12 @@ def send_email(request: SendEmailRequest, context: TaskContext) -> SendEmailResp
     """The mail's id, and who gets it; the same id in every attempt of a task."""
     server = smtp_server()
     recipients = list(dict.fromkeys([*request.to, *request.cc]))
-    mail = compose(request, server.sender, message_id(context, server))
+    try:
+        mail = compose(request, server.sender, message_id(context, server))
+    except ValueError as error:
+        raise errors.InvalidArgument(
+            "A header of the mail would become several ones.", reason="MAIL_MALFORMED"
+        ) from error
     # What is in the server's hands cannot be called back.
     context.raise_if_cancelled()
     context.progress(message=f"handing over to {server.name}")
@@ -55,7 +60,11 @@ def message_id(context: TaskContext, server: SmtpServer) -> str:
 
 
 def compose(request: SendEmailRequest, sender: str, id: str) -> EmailMessage:
-    """The mail with its headers, texts and files."""
+    """The mail with its headers, texts and files.
+
+    Raises:
+        ValueError: a header would become several ones. The contract's rules let none through.
+    """
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender
     mail["To"] = ", ".join(request.to)
@@ -72,7 +81,16 @@ def compose(request: SendEmailRequest, sender: str, id: str) -> EmailMessage:
     for each in request.attachments:
         main, _, sub = (each.content_type or "application/octet-stream").partition("/")
         mail.add_attachment(each.content, maintype=main, subtype=sub, filename=each.name)
+    _refuse_line_breaks(mail)
     return mail
+
+
+def _refuse_line_breaks(mail: EmailMessage) -> None:
+    # Encoded words are decoded on their way into a header, and Python before 3.11.10 and 3.12.5
+    # writes the line breaks that were in them (CVE-2024-6923).
+    values = [str(value) for part in mail.walk() for value in part.values()]
+    if any("\n" in value or "\r" in value for value in values):
+        raise ValueError("a header of the mail has a linefeed or a carriage return")
 
 
 def _hand_over(

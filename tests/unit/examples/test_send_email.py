@@ -17,7 +17,6 @@ from taskwire.examples.v1.email_tasks_pb2 import (
     SendEmailResponse,
 )
 from taskwire_examples import send_email
-from taskwire_examples.email_tasks import compose
 from taskwire_examples.smtp_refusals import refusal
 from tests.support.processes import free_ports
 from tests.support.smtp import Mail, SmtpServer
@@ -283,13 +282,21 @@ def test_a_setting_that_is_missing_or_wrong_says_what_to_set(
     assert "secret" not in error.message
 
 
-@pytest.mark.parametrize("field", ["subject", "reply_to", "to"])
-def test_no_header_can_be_smuggled_in_even_past_the_rules(field: str) -> None:
-    bad = "a@example.com\r\nBcc: victim@example.com"
-    request = mail_to("ada@example.com", **{field: [bad] if field == "to" else bad})
+@pytest.mark.parametrize("field", ["subject", "reply_to", "to", "cc", "attachments"])
+@pytest.mark.parametrize(
+    "bad",
+    ["a@example.com\r\nBcc: victim@example.com", "=?utf-8?q?a=0D=0ABcc:_victim@example.com?=@b.de"],
+)
+def test_no_header_can_be_smuggled_in_even_past_the_rules(field: str, bad: str) -> None:
+    value: object = [bad] if field in ("to", "cc") else bad
+    if field == "attachments":
+        value = [EmailAttachment(name=bad)]
+    request = mail_to(**{"to": ["ada@example.com"], field: value})
 
-    with pytest.raises(ValueError, match="linefeed"):
-        compose(request, SENDER, "<1@example.com>")
+    error = refused(request)
+
+    assert isinstance(error, errors.InvalidArgument)
+    assert error.reason == "MAIL_MALFORMED"
 
 
 @pytest.mark.parametrize(
