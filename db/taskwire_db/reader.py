@@ -12,7 +12,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from taskwire_core.changes import ChangePage, Cursor
-from taskwire_core.filters import Filter
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.sizes import StoreSizes
 from taskwire_core.task import Task, View
@@ -20,7 +19,6 @@ from taskwire_core.user import User, UserLookup
 from taskwire_db.change_log import head, read_changes
 from taskwire_db.clock import Clock
 from taskwire_db.database import Database
-from taskwire_db.filters import condition
 from taskwire_db.group import AnyRow
 from taskwire_db.models import (
     Micros,
@@ -251,20 +249,6 @@ class Reader:
         """What has changed since; raises CursorExpired (see `taskwire_db.change_log`)."""
         with self._database.snapshot() as connection:
             return read_changes(self._database, connection, after, limit)
-
-    def matching_ids(
-        self, owner: str, filter_: Filter, after: bytes, limit: int
-    ) -> tuple[list[bytes], bytes | None]:
-        """The next `limit` ids of `owner`'s tasks that match, by id; and the last one, if there
-        are more."""
-        statement = (
-            sa.select(tasks.c.id)
-            .where(tasks.c.owner == owner, tasks.c.id > after, condition(filter_))
-            .order_by(tasks.c.id)
-            .limit(limit + 1)
-        )
-        ids = [bytes(row[0]) for row in self._all(statement)]
-        return ids[:limit], ids[limit - 1] if len(ids) > limit else None
 
     def _all(self, statement: Query) -> Sequence[AnyRow]:
         with self._database.snapshot() as connection:

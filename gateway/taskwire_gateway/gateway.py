@@ -345,7 +345,7 @@ class Gateway:
             rules=rules,
         )
         task_watches = TaskWatches(
-            watching=WatchingMany(self._change_hub, around.store.changes),
+            watching=WatchingMany(self._change_hub, around.store.changes, around.lists),
             messages=messages,
             rules=rules,
             clock=around.clock,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from taskwire_core.changes import ChangePage, Cursor
-from taskwire_core.filters import Filter
 from taskwire_core.task import Task, View
 from taskwire_db.reader import Reader
 
@@ -27,9 +26,3 @@ class TaskChangeStore:
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """See `ChangeReader`."""
         return await self._reader.call(Reader.get, ids, view)
-
-    async def matching(
-        self, owner: str, filter_: Filter, after: bytes, limit: int
-    ) -> tuple[Sequence[bytes], bytes | None]:
-        """See `ChangeReader`."""
-        return await self._reader.call(Reader.matching_ids, owner, filter_, after, limit)

@@ -18,16 +18,10 @@ from taskwire_gateway.ports import Clock
 from taskwire_gateway.rpc.calls import Call, Handler, Send, stream
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, view_of
 from taskwire_gateway.use_cases.reading import task_id_of
+from taskwire_gateway.watch.many import Event, Place, Removed, Synced, Wish
 from taskwire_gateway.watch.slot import End
 from taskwire_gateway.watch.watching import DEFAULT_HEARTBEAT
-from taskwire_gateway.watch.watching_many import (
-    Event,
-    Place,
-    Removed,
-    Synced,
-    WatchingMany,
-    Wish,
-)
+from taskwire_gateway.watch.watching_many import WatchingMany
 
 Response = pb.WatchTasksResponse
 

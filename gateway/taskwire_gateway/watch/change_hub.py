@@ -13,7 +13,6 @@ from typing import Protocol
 
 from taskwire_core.changes import ChangePage, Cursor
 from taskwire_core.errors import StoreUnavailable
-from taskwire_core.filters import Filter
 from taskwire_core.task import ProgressRing, Task, View
 
 POLL_S = 2.0
@@ -38,12 +37,6 @@ class ChangeReader(Protocol):
 
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """The tasks among `ids` that exist, at most 500 ids at a time."""
-
-    async def matching(
-        self, owner: str, filter_: Filter, after: bytes, limit: int
-    ) -> tuple[Sequence[bytes], bytes | None]:
-        """The next ids of `owner`'s tasks that match, by their ids, and the place to go on from;
-        None when there are no more."""
 
 
 class ChangeBell(Protocol):

@@ -4,83 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
 from taskwire_core.changes import Change, ChangePage, Cursor, CursorExpired
 from taskwire_core.errors import InvalidRequest, RequestError, StoreUnavailable, Unavailable
 from taskwire_core.failure import Code
-from taskwire_core.filters import EVERYTHING, Filter, matches
-from taskwire_core.task import ProgressRing, Task, View
+from taskwire_core.filters import EVERYTHING, matches
+from taskwire_core.task import Task, View
 from taskwire_gateway.admission import draining
-from taskwire_gateway.use_cases.reading import task_not_found
+from taskwire_gateway.use_cases.listing import TaskLists
 from taskwire_gateway.watch.change_hub import ChangeHub, ChangeReader, Ear
+from taskwire_gateway.watch.many import (
+    NOTHING,
+    Event,
+    Place,
+    Removed,
+    Send,
+    Synced,
+    Wish,
+)
 from taskwire_gateway.watch.shown import Shown
 from taskwire_gateway.watch.slot import End
-from taskwire_gateway.watch.watching import DEFAULT_HEARTBEAT, MAX_AGE, Heartbeat
-
-NOTHING = b""
-"""The place before the first id."""
+from taskwire_gateway.watch.watched_set import READ, WatchedSet
+from taskwire_gateway.watch.watching import MAX_AGE, Heartbeat
 
 STORE_PAUSE_S = 0.5
 
-LISTED = 200
-"""How many tasks of the initial set are looked for at a time."""
-
-READ = 8
-"""How many are read at a time in a view that may have megabytes of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """A task that is not watched any more; `deleted`, or else it has left the filter."""
-
-    task_id: bytes
-    deleted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """All of the initial set was sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a watch has got to: what its resume token holds.
-
-    While the initial set is being sent `listed` is the last id of it, and None afterwards.
-    """
-
-    cursor: Cursor
-    listed: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Which tasks of `owner` to follow: those with these ids, or those that match."""
-
-    owner: str
-    ids: frozenset[bytes] | None = None
-    filter: Filter = EVERYTHING
-    view: View = View.OUTCOME
-    heartbeat: timedelta = DEFAULT_HEARTBEAT
-
-
 Item = TypeVar("Item")
-Event = Task | ProgressRing | Removed | Synced | Heartbeat | End
-Send = Callable[[Event, Place], Awaitable[None]]
 
 
 class WatchingMany:
     """The use case behind WatchTasks."""
 
     def __init__(
-        self, hub: ChangeHub, reader: ChangeReader, *, max_age: timedelta = MAX_AGE
+        self,
+        hub: ChangeHub,
+        reader: ChangeReader,
+        lists: TaskLists,
+        *,
+        max_age: timedelta = MAX_AGE,
     ) -> None:
         self._hub = hub
         self._reader = reader
+        self._lists = lists
         self._max_age_s = max_age.total_seconds()
 
     async def watch(self, wish: Wish, send: Send, *, resume: Place | None = None) -> None:
@@ -93,7 +62,8 @@ class WatchingMany:
         """
         # Listen first, then read, so that nothing falls between.
         async with self._hub.listening() as ear:
-            watch = _Watch(wish, send, ear, self._hub, self._reader, max_age_s=self._max_age_s)
+            watched = WatchedSet(wish, self._reader, self._lists)
+            watch = _Watch(watched, send, ear, self._hub, self._reader, self._max_age_s)
             try:
                 await watch.run(resume)
             except CursorExpired:
@@ -112,15 +82,15 @@ class _Watch:
 
     def __init__(
         self,
-        wish: Wish,
+        watched: WatchedSet,
         send: Send,
         ear: Ear,
         hub: ChangeHub,
         reader: ChangeReader,
-        *,
         max_age_s: float,
     ) -> None:
-        self._wish = wish
+        self._set = watched
+        self._wish = wish = watched.wish
         self._to_client = send
         self._ear = ear
         self._hub = hub
@@ -145,7 +115,7 @@ class _Watch:
             self._place = place
             self._resumes = place.listed != NOTHING
             if place.listed == NOTHING:
-                await self._require_ids()
+                await self._set.require_ids()
             else:
                 await self._remember(place.listed)
             if place.listed is None:
@@ -160,27 +130,23 @@ class _Watch:
 
     # The initial set.
 
-    async def _require_ids(self) -> None:
-        for some in _chunks(sorted(self._wish.ids or ()), LISTED):
-            found = await self._reader.tasks(some, View.BASIC)
-            for task_id in some:
-                if task_id not in found or found[task_id].owner != self._wish.owner:
-                    raise task_not_found(task_id)
-
     async def _remember(self, upto: bytes | None) -> None:
         """Find out what the streams before this one may have shown, up to an id or all of it.
 
         Its versions are not known, so that whatever has changed since is sent.
         """
         listed: bytes | None = NOTHING
+        live: set[bytes] = set()
         while listed is not None and self._may_go_on(listed, upto):
-            ids, listed = await self._list(listed)
-            before = [task_id for task_id in ids if upto is None or task_id <= upto]
-            for task_id in before:
-                self._shown.expect(task_id)
-            if self._wish.ids is not None:
-                found = await self._reader.tasks(before, View.BASIC)
-                self._open -= {i for i in before if i not in found or found[i].state.terminal}
+            some, listed = await self._set.page(listed, View.BASIC)
+            before = [task for task in some if upto is None or task.id <= upto]
+            live.update(task.id for task in before if not task.state.terminal)
+            for task in before:
+                self._shown.expect(task.id)
+        if upto is None:
+            self._open &= live
+        else:
+            self._open = {i for i in self._open if i in live or i > upto}
 
     def _may_go_on(self, listed: bytes, upto: bytes | None) -> bool:
         within = upto is None or listed < upto
@@ -189,21 +155,13 @@ class _Watch:
     async def _send_initial(self, place: Place) -> None:
         listed = place.listed
         while listed is not None:
-            ids, listed = await self._list(listed)
-            for some in _chunks(ids, READ):
-                found = await self._reader.tasks(some, self._wish.view)
-                for task in (found[task_id] for task_id in some if task_id in found):
-                    if matches(task, self._wish.filter):
-                        await self._show(task, replace(place, listed=task.id))
-                self._require_going_on()
+            some, listed = await self._set.page(listed, self._wish.view)
+            for task in some:
+                await self._show(task, replace(place, listed=task.id))
+            # Among a million tasks the few that match may be far between.
+            await self._beat_if_silent()
+            self._require_going_on()
         await self._send(Synced(), replace(place, listed=None))
-
-    async def _list(self, after: bytes) -> tuple[Sequence[bytes], bytes | None]:
-        """The next ids of the watched set, and where they go on."""
-        if self._wish.ids is None:
-            return await self._reader.matching(self._wish.owner, self._wish.filter, after, LISTED)
-        rest = sorted(task_id for task_id in self._wish.ids if task_id > after)
-        return rest[:LISTED], rest[LISTED - 1] if len(rest) > LISTED else None
 
     # The changes.
 
@@ -246,16 +204,12 @@ class _Watch:
             await self._send(Heartbeat(), self._place)
 
     async def _send_page(self, page: ChangePage) -> None:
-        watched = [change for change in page.changes if self._is_watched(change)]
+        watched = [change for change in page.changes if self._set.may_have(change)]
         for some in _chunks(watched, READ):
             found = await self._widened(page, some)
             for change in some:
                 await self._send_change(change, page, found)
             self._require_going_on()
-
-    def _is_watched(self, change: Change) -> bool:
-        ids = self._wish.ids
-        return change.owner == self._wish.owner and (ids is None or change.task_id in ids)
 
     async def _widened(self, page: ChangePage, changes: Sequence[Change]) -> Mapping[bytes, Task]:
         """Those of the changed tasks that will be sent, in the view that is asked for."""
