@@ -32,7 +32,6 @@ def upgrade(database: Database, revision: str = "head") -> None:
         ConfigurationError: there is no such revision, or the database is of a newer taskwire.
         StoreUnavailable: the database does not answer.
     """
-    _require_unicode(database)
     _refuse_newer(database)
     with _alembic(database) as config:
         command.upgrade(config, revision)
@@ -164,15 +163,28 @@ def _alembic(database: Database) -> Iterator[Config]:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     try:
-        with database.connect() as connection:
-            _take_turns(connection)
+        with migrating(database) as connection:
             config.attributes["connection"] = connection
             yield config
-            connection.commit()
     except Exception as error:
         if type(error).__module__.startswith("alembic."):
             raise ConfigurationError(f"{error}; see: taskwire db --help") from error
         raise
+
+
+@contextlib.contextmanager
+def migrating(database: Database) -> Iterator[sa.Connection]:
+    """A connection for one who migrates, and nobody else does meanwhile; committed at the end.
+
+    Raises:
+        ConfigurationError: the database cannot hold every text.
+        StoreUnavailable: the database does not answer.
+    """
+    _require_unicode(database)
+    with database.connect() as connection:
+        _take_turns(connection)
+        yield connection
+        connection.commit()
 
 
 def _take_turns(connection: sa.Connection) -> None:

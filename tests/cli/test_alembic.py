@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
 from tests.support.embedded import environment
+from tests.support.stores import Stores
 
 ROOT = Path(__file__).parents[2]
 NAME = '    display_name: Mapped[str] = mapped_column(sa.Text, default="")\n'
@@ -24,11 +27,11 @@ PHONE = "    phone: Mapped[str | None] = mapped_column(sa.Text)\n"
 class Clone:
     """A copy of the clone's room `db` and `alembic.ini`, with a database of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
         self.orm = folder / "db" / "taskwire_db" / "orm.py"
-        self.url = f"sqlite:///{folder / 'tasks.db'}"
-        self.settings = {"database_url": self.url}
+        self.url = url
+        self.settings = {"database_url": url}
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "db", folder / "db", ignore=ignored)
         shutil.copy(ROOT / "alembic.ini", folder)
@@ -48,16 +51,24 @@ class Clone:
 
     def columns(self) -> set[str]:
         """Of the table of users."""
-        engine = sa.create_engine(self.url)
-        try:
-            return {column["name"] for column in sa.inspect(engine).get_columns("users")}
-        finally:
-            engine.dispose()
+        with opened(self.url) as database:
+            return {column["name"] for column in sa.inspect(database.engine).get_columns("users")}
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Clone:
-    return Clone(tmp_path)
+def clone(stores: Stores, tmp_path: Path) -> Iterator[Clone]:
+    """With a database that has nothing in it, on one store and then on the other."""
+    with stores.empty() as url:
+        yield Clone(tmp_path, url)
 
 
 def test_a_new_column_becomes_a_migration_that_goes_up_and_down(clone: Clone) -> None:
@@ -76,17 +87,14 @@ def test_a_new_column_becomes_a_migration_that_goes_up_and_down(clone: Clone) ->
 
 def test_a_database_that_alembic_made_is_whole(clone: Clone) -> None:
     clone.alembic("upgrade", "head")
-    database, reader = Database(clone.url), Reader(clone.url)
-    try:
+    with opened(clone.url) as database, closing(Reader(clone.url)) as reader:
         schema.check(database)
         assert len(database.deployment_id) == 16
         assert [user.username for user in reader.users(UserLookup(10))] == ["dev"]
-    finally:
-        reader.close()
-        database.close()
 
 
-def test_without_a_url_it_is_the_database_of_dev(clone: Clone) -> None:
+def test_without_a_url_it_is_the_database_of_dev(tmp_path: Path) -> None:
+    clone = Clone(tmp_path, "")
     clone.settings = {"data_dir": str(clone.folder / "data")}
     clone.alembic("upgrade", "head")
     assert (clone.folder / "data" / "taskwire.db").exists()
@@ -94,10 +102,8 @@ def test_without_a_url_it_is_the_database_of_dev(clone: Clone) -> None:
 
 def test_alembic_refuses_a_database_of_a_newer_release_and_to_write_sql(clone: Clone) -> None:
     clone.alembic("upgrade", "head")
-    engine = sa.create_engine(clone.url)
-    with engine.begin() as connection:
+    with opened(clone.url) as database, database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    engine.dispose()
     assert "Can't locate revision identified by '9999'" in clone.alembic(
         "upgrade", "head", code=255
     )

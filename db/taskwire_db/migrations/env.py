@@ -41,9 +41,8 @@ def from_settings() -> None:
     logging.basicConfig(format="%(levelname)s [%(name)s] %(message)s")
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     database = Database(configured_url())
-    with database.connect() as connection:
+    with schema.migrating(database) as connection:
         revision = migrate(connection)
-        connection.commit()
     if revision == context.script.get_current_head():
         schema.found_deployment(database)
     database.close()
