@@ -59,6 +59,9 @@ FIELDS = frozenset(
 )
 """What taskwire's own lines may say; none of these ever holds an input, a result or a secret."""
 
+MAX_TEXT_CHARS = 8_000
+"""Of a message and of each field: a handler may log anything, also what it was given."""
+
 _OURS = "taskwire_"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -79,7 +82,7 @@ class LineFormatter(logging.Formatter):
         """Time in UTC, level, logger, message, and the fields."""
         fields = "".join(f" {key}={_shown(value)}" for key, value in fields_of(record).items())
         # A line break in a value must not look like another line of the log.
-        message = scrubbed(record.message).replace("\n", "\\n")
+        message = _masked(record.message).replace("\n", "\\n")
         return f"{_time(record)} {record.levelname:<7} {record.name}  {message}{fields}"
 
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802  # logging's name
@@ -96,7 +99,7 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
-            "event": scrubbed(record.getMessage()),
+            "event": _masked(record.getMessage()),
         }
         if fields := fields_of(record):
             found["fields"] = fields
@@ -138,7 +141,14 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    return value.hex() if isinstance(value, bytes) else scrubbed(str(value))
+    return value.hex() if isinstance(value, bytes) else _masked(str(value))
+
+
+def _masked(text: str) -> str:
+    # Cut before the masking too, whose time grows with the text; and what a cut leaves of a
+    # secret, which would not be known for one, is cut off after it.
+    found = scrubbed(text[: 2 * MAX_TEXT_CHARS])
+    return found if len(found) <= MAX_TEXT_CHARS else f"{found[: MAX_TEXT_CHARS - 1]}…"
 
 
 def _shown(value: object) -> str:

@@ -18,10 +18,12 @@ _TELLING_NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|credentials?|authorization|cookie|signature|pepper"
 )
+_OF_KEY = r"[\w+=-]"
+_LONGEST_USER = 1_000
 _PATTERNS = [
     # A PEM block, also one whose end was cut off.
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(\b[a-zA-Z][\w+.-]{0,20}://)\S*@"), rf"\1{MASK}@"),
+    (re.compile(rf"(\b[a-zA-Z][\w+.-]{{0,20}}://)\S{{0,{_LONGEST_USER}}}@"), rf"\1{MASK}@"),
     (
         re.compile(
             rf"([\w.-]{{0,40}}(?:{_TELLING_NAMES})[\w-]{{0,40}}[\"']?\s{{0,3}}(?:=>|[=:])\s{{0,3}})"
@@ -37,10 +39,12 @@ _PATTERNS = [
     (re.compile(r"\b(DETAIL|CONTEXT|HINT|QUERY|LINE \d+):[^\n]*"), rf"\1: {MASK}"),
     # Hexadecimal digests and keys, longer than an id of ours.
     (re.compile(r"\b[0-9a-fA-F]{40,}\b"), MASK),
-    # What mixes digits with both cases for so long is no name.
+    # What mixes digits with both cases for so long is no name. It is looked for where such a
+    # piece begins and nowhere within it, or a long one would be read once for each character.
     (
         re.compile(
-            r"(?<![\w+=])(?=[\w+=-]*\d)(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])[A-Za-z0-9_+=-]{20,}"
+            rf"(?<!{_OF_KEY})(?={_OF_KEY}*\d)(?={_OF_KEY}*[a-z])(?={_OF_KEY}*[A-Z]){_OF_KEY}{{20,}}",
+            re.ASCII,
         ),
         MASK,
     ),

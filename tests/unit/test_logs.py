@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from taskwire_core.logs import FIELDS, JsonFormatter, LineFormatter
+from taskwire_core.logs import FIELDS, MAX_TEXT_CHARS, JsonFormatter, LineFormatter
 from taskwire_core.scope import Scope, working_on
 
 
@@ -48,6 +48,13 @@ def test_a_value_never_breaks_its_line(value: object, text: str) -> None:
 
 def test_a_message_never_breaks_its_line() -> None:
     assert "one\\ntwo" in line("one\ntwo")
+
+
+def test_a_text_of_megabytes_is_cut_before_it_is_masked() -> None:
+    long = "-" * 8_000_000
+    found = line(long, problem=long)
+    assert len(found) < 3 * MAX_TEXT_CHARS
+    assert len(str(json_line(long)["event"])) == MAX_TEXT_CHARS
 
 
 def test_an_exception_follows_its_line() -> None:

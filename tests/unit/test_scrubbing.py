@@ -50,6 +50,11 @@ def test_a_long_token_is_masked_without_any_word_before_it(token: str) -> None:
     assert scrubbed(f"invalid: {token}, sorry") == "invalid: ***, sorry"
 
 
+def test_a_rule_of_dashes_is_read_once_and_not_once_for_each_dash() -> None:
+    rule = "-" * 200_000
+    assert scrubbed(rule) == rule
+
+
 @pytest.mark.parametrize(
     "text",
     [
