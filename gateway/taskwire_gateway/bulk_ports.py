@@ -15,8 +15,9 @@ class BulkBook(Protocol):
     async def preview(self, scope: BulkScope, sample: int) -> BulkPreview:
         """What an operation of this scope would deal with, with up to `sample` ids."""
 
-    async def begin(self, new: NewBulk) -> BulkOperation:
-        """The new operation, or the one that its request id has begun before."""
+    async def begin(self, new: NewBulk) -> BulkOperation | None:
+        """The new operation, or the one that its request id has begun before; None where that
+        is another one."""
 
     async def get(self, operation_id: bytes, *, owner: str) -> BulkOperation | None:
         """The operation; None when `owner` has no such one."""

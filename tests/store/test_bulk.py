@@ -52,11 +52,14 @@ def begin(
     kind: BulkKind,
     filter_: str = "attempt >= 0",
     *,
+    reason: str = "bad deploy",
     request_id: str | None = None,
 ) -> BulkOperation:
     found = scope(database, kind, filter_)
     total = reading.preview(reader, found, 0).count
-    return database.execute(ops.begin_bulk, NewBulk(found, "bad deploy", request_id, total))
+    begun = database.execute(ops.begin_bulk, NewBulk(found, reason, request_id, total))
+    assert begun is not None, "the request id has begun another one"
+    return begun
 
 
 def again(old: Task) -> NewTask:
@@ -278,6 +281,28 @@ def test_the_same_request_id_is_the_same_operation(database: Database, reader: R
     first = begin(database, reader, BulkKind.DELETE, request_id="nightly")
     assert begin(database, reader, BulkKind.DELETE, request_id="nightly") == first
     assert begin(database, reader, BulkKind.DELETE).id != first.id
+
+
+def test_a_reason_that_a_database_cannot_keep_as_it_is_begins_an_operation_once(
+    database: Database, reader: Reader
+) -> None:
+    odd = "a\x00b"
+    assert begin(database, reader, BulkKind.CANCEL, reason=odd).end_time_us is None
+    first = begin(database, reader, BulkKind.CANCEL, reason=odd, request_id="nightly")
+    assert begin(database, reader, BulkKind.CANCEL, reason=odd, request_id="nightly") == first
+
+
+@pytest.mark.parametrize("changed", ["kind", "filter", "reason"])
+def test_a_request_id_that_has_begun_another_operation_begins_nothing(
+    database: Database, reader: Reader, changed: str
+) -> None:
+    first = begin(database, reader, BulkKind.CANCEL, request_id="nightly")
+    kind = BulkKind.DELETE if changed == "kind" else BulkKind.CANCEL
+    filter_ = "state = FAILED" if changed == "filter" else first.scope.filter
+    reason = "other" if changed == "reason" else first.reason
+    new = NewBulk(scope(database, kind, filter_), reason, "nightly", 0)
+    assert database.execute(ops.begin_bulk, new) is None
+    assert len(reading.bulk_page(reader, "dev", b"\xff" * 16, 10)) == 1
 
 
 def test_records_of_ended_operations_are_deleted(

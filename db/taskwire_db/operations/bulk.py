@@ -31,6 +31,7 @@ from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.retry import RetryResult, retry
 from taskwire_db.operations.users import OwnerGone
 from taskwire_db.operator_models import bulk_operations
+from taskwire_db.problems import Contended
 
 _c = bulk_operations.c
 
@@ -44,12 +45,15 @@ class _Tally:
     failures: tuple[BulkFailure, ...] = ()
 
 
-def begin_bulk(tx: Transaction, items: Sequence[NewBulk]) -> list[BulkOperation]:
-    """Each new operation, or the one that its request id has begun before."""
+def begin_bulk(tx: Transaction, items: Sequence[NewBulk]) -> list[BulkOperation | None]:
+    """Each new operation, or the one that its request id has begun before.
+
+    None where the request id has begun another one.
+    """
     return [_begin(tx, item) for item in items]
 
 
-def _begin(tx: Transaction, new: NewBulk) -> BulkOperation:
+def _begin(tx: Transaction, new: NewBulk) -> BulkOperation | None:
     scope = new.scope
     statement = insert_for(tx.connection.dialect, bulk_operations).values(
         id=new_id(),
@@ -71,15 +75,24 @@ def _begin(tx: Transaction, new: NewBulk) -> BulkOperation:
         cancelled=0,
     )
     made = tx.connection.execute(statement.on_conflict_do_nothing().returning(_c.id)).first()
-    key = made.id if made is not None else _by_request(tx, scope.owner, new.request_id)
-    found = operation(tx.connection, key, scope.owner)
-    assert found is not None, "it was inserted, or its request id was found"
-    return found
+    key = made.id if made is not None else _begun_before(tx, new)
+    return None if key is None else operation(tx.connection, bytes(key), scope.owner)
 
 
-def _by_request(tx: Transaction, owner: str, request_id: str | None) -> bytes:
-    statement = sa.select(_c.id).where(_c.owner == owner, _c.request_id == request_id)
-    return bytes(tx.connection.execute(statement).scalar_one())
+def _begun_before(tx: Transaction, new: NewBulk) -> bytes | None:
+    """What the request id of `new` has begun, if that is the same as `new`.
+
+    The database compares: it may not have every text as it was given.
+    """
+    scope = new.scope
+    same = (_c.kind == scope.kind) & (_c.filter == scope.filter) & (_c.reason == new.reason)
+    statement = sa.select(_c.id, sa.case((same, 1), else_=0)).where(
+        _c.owner == scope.owner, _c.request_id == new.request_id
+    )
+    found = tx.connection.execute(statement).first()
+    if found is None:
+        raise Contended("the operation of a request id is being deleted")
+    return found[0] if found[1] else None
 
 
 def cancel_bulk(tx: Transaction, items: Sequence[tuple[bytes, str]]) -> list[BulkOperation | None]:

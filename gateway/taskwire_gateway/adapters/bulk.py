@@ -23,7 +23,7 @@ class GatewayBulkStore:
         """See `BulkBook`."""
         return await self._reader.call(reading.preview, scope, sample)
 
-    async def begin(self, new: NewBulk) -> BulkOperation:
+    async def begin(self, new: NewBulk) -> BulkOperation | None:
         """See `BulkBook`."""
         return await self._writer.call(db.begin_bulk, new)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from taskwire_contracts.complaints import request_id_reused
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
@@ -45,8 +44,7 @@ class Bulk:
         total = (await self._book.preview(scope, 0)).count
         new = NewBulk(scope, reason, request_id or None, total)
         found = await self._book.begin(new)
-        same = replace(found.scope, last_id=scope.last_id, began_us=scope.began_us) == scope
-        if not same or found.reason != reason:
+        if found is None:
             raise request_id_reused(request_id)
         return found
 
