@@ -31,7 +31,7 @@ from taskwire_db.models import (
     tasks,
     workers,
 )
-from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.operations.reading import bearable, tasks_by_id
 from taskwire_db.operations.users import read_user, users
 from taskwire_db.sizes import read_sizes
 
@@ -102,6 +102,17 @@ class Reader:
         if owner is None:
             return found
         return {key: task for key, task in found.items() if task.owner == owner}
+
+    def get_some(
+        self, ids: Sequence[bytes], view: View, max_bytes: int
+    ) -> tuple[int, dict[bytes, Task]]:
+        """The tasks among the first of `ids`, and how many ids those are.
+
+        As many as have inputs and results of `max_bytes` in all, but one at least.
+        """
+        with self._database.snapshot() as connection:
+            count = bearable(connection, ids, view, max_bytes)
+            return count, tasks_by_id(self._database, connection, ids[:count], view)
 
     def versions(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """The versions of the tasks among `ids` that exist."""

@@ -24,7 +24,7 @@ from taskwire_db.operations import retention
 from taskwire_gateway.adapters.task_changes import TaskChangeStore
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
-from taskwire_gateway.watch import watched_set
+from taskwire_gateway.watch import watched_set, watching_many
 from taskwire_gateway.watch.change_hub import ChangeHub
 from taskwire_gateway.watch.many import Event, Place, Synced, Wish
 from taskwire_gateway.watch.slot import End
@@ -338,6 +338,21 @@ async def test_a_watch_that_was_cut_in_the_initial_set_goes_on_there(
     assert [m.task.id for m in watch.seen if m.HasField("task")] == ids
     await watch.next()
     assert watch.seen[-1].task.id == ids[1], "what changed after it was sent is sent again"
+    watch.leave()
+
+
+async def test_tasks_with_more_bytes_than_are_read_at_a_time_come_one_by_one(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_set, "READ_BYTES", 1)
+    monkeypatch.setattr(watching_many, "READ_BYTES", 1)
+    ids = sorted([await running.submitted() for _ in range(4)])
+    watch = await opened(running, view=task_pb2.TASK_VIEW_FULL)
+    assert [m.task.id for m in watch.seen if m.HasField("task")] == ids
+    await cancelled(running, *ids)
+    while any(task.state != task_pb2.TASK_STATE_CANCELLED for task in watch.tasks.values()):
+        await watch.next()
+    assert all(task.HasField("input") for task in watch.tasks.values())
     watch.leave()
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from taskwire_core.changes import ChangePage, Cursor, CursorExpired
 from taskwire_core.lifecycle import State
+from taskwire_core.task import View
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.models import task_changes
@@ -241,3 +242,22 @@ def test_a_page_is_read_by_the_logs_own_order(database: Database) -> None:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", (1,)).all()
     assert "SEARCH task_changes USING PRIMARY KEY" in str(plan)
     assert "TEMP B-TREE" not in str(plan)
+
+
+def test_so_many_tasks_are_read_as_their_inputs_and_results_have_bytes_for(
+    database: Database, reader: Reader
+) -> None:
+    ids = [submit(database, new_task(content=b"x" * size)).id for size in (900, 40, 60, 1)]
+    for bytes_, count in ((0, 1), (899, 1), (939, 1), (940, 2), (1000, 3), (10_000, 4)):
+        number, found = reader.get_some(ids, View.FULL, bytes_)
+        assert number == count
+        assert list(found) == ids[:count]
+    assert reader.get_some(ids, View.OUTCOME, 0)[0] == 4, "nothing has a result, which is read"
+    ended = succeed(database, running(database, new_task()), b"y" * 500)
+    assert ended is not None
+    assert reader.get_some([ended.id, ids[0]], View.OUTCOME, 499)[0] == 1
+    assert reader.get_some([b"\x00" * 16, ids[1]], View.FULL, 40) == (
+        2,
+        reader.get(ids[1:2], View.FULL),
+    )
+    assert reader.get_some([], View.FULL, 10) == (0, {})

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
 
 from taskwire_core.listing import Listing, Order, Place, TaskPage
-from taskwire_core.task import View
 from taskwire_db.database import Database
 from taskwire_db.filters import condition
-from taskwire_db.group import AnyRow, GroupStatement
+from taskwire_db.group import AnyRow
 from taskwire_db.lists.plans import MOST_ENTRIES, MOST_ROWS, MOST_SORTED, Plan, plan_of
 from taskwire_db.lists.spans import spans_of
 from taskwire_db.lists.streams import Changes
-from taskwire_db.models import Id, task_inputs, task_outcomes, tasks
-from taskwire_db.operations.reading import tasks_by_id
+from taskwire_db.models import Id, tasks
+from taskwire_db.operations.reading import bearable, tasks_by_id
 
 
 def list_tasks(database: Database, connection: sa.Connection, wish: Listing) -> TaskPage:
@@ -26,7 +24,7 @@ def list_tasks(database: Database, connection: sa.Connection, wish: Listing) -> 
     if plan is None:
         return TaskPage((), None)
     places, next_ = _places(connection, wish, plan)
-    kept = _bearable(connection, [place.id for place in places], wish)
+    kept = bearable(connection, [place.id for place in places], wish.view, wish.max_bytes)
     if kept < len(places):
         places, next_ = places[:kept], places[kept - 1]
     found = tasks_by_id(database, connection, [place.id for place in places], wish.view)
@@ -127,28 +125,3 @@ def _matches(wish: Listing, plan: Plan, task_id: Any) -> sa.ColumnElement[bool]:
     if plan.check is not None:
         parts.append(condition(plan.check, task_id))
     return sa.and_(*parts)
-
-
-_result_sizes = GroupStatement(
-    {"id": Id},
-    lambda v: sa.select(v.c.id, sa.func.length(task_outcomes.c.data)).join_from(
-        v, task_outcomes, task_outcomes.c.task_id == v.c.id
-    ),
-)
-_input_sizes = GroupStatement(
-    {"id": Id},
-    lambda v: sa.select(v.c.id, sa.func.length(task_inputs.c.data)).join_from(
-        v, task_inputs, task_inputs.c.task_id == v.c.id
-    ),
-)
-_sizes = {View.BASIC: [], View.OUTCOME: [_result_sizes], View.FULL: [_result_sizes, _input_sizes]}
-
-
-def _bearable(connection: sa.Connection, ids: Sequence[bytes], wish: Listing) -> int:
-    """How many of the first of `ids` the page has bytes for: one at least, if there is one."""
-    sizes = dict.fromkeys(ids, 0)
-    for statement in _sizes[wish.view] if ids else ():
-        for task_id, size in statement.run(connection, [(task_id,) for task_id in ids]):
-            sizes[bytes(task_id)] += size or 0
-    fitting = sum(total <= wish.max_bytes for total in accumulate(sizes.values()))
-    return max(fitting, min(len(ids), 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -148,3 +149,28 @@ def attempts_of(history: Sequence[AnyRow]) -> tuple[Attempt, ...]:
                 attempts[-1], end_time_us=at, failure=codec.decode_failure(failure)
             )
     return tuple(attempts[-MAX_ATTEMPTS_SHOWN:])
+
+
+_result_sizes = GroupStatement(
+    {"id": Id},
+    lambda v: sa.select(v.c.id, sa.func.length(task_outcomes.c.data)).join_from(
+        v, task_outcomes, task_outcomes.c.task_id == v.c.id
+    ),
+)
+_input_sizes = GroupStatement(
+    {"id": Id},
+    lambda v: sa.select(v.c.id, sa.func.length(task_inputs.c.data)).join_from(
+        v, task_inputs, task_inputs.c.task_id == v.c.id
+    ),
+)
+_sizes = {View.BASIC: [], View.OUTCOME: [_result_sizes], View.FULL: [_result_sizes, _input_sizes]}
+
+
+def bearable(connection: sa.Connection, ids: Sequence[bytes], view: View, max_bytes: int) -> int:
+    """How many of the first of `ids` have payloads of `max_bytes` in all: one at least."""
+    sizes = dict.fromkeys(ids, 0)
+    for statement in _sizes[view] if ids else ():
+        for task_id, size in statement.run(connection, [(task_id,) for task_id in ids]):
+            sizes[bytes(task_id)] += size or 0
+    fitting = sum(total <= max_bytes for total in accumulate(sizes.values()))
+    return max(fitting, min(len(ids), 1))

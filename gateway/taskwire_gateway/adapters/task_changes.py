@@ -26,3 +26,9 @@ class TaskChangeStore:
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """See `ChangeReader`."""
         return await self._reader.call(Reader.get, ids, view)
+
+    async def some_tasks(
+        self, ids: Sequence[bytes], view: View, max_bytes: int
+    ) -> tuple[int, Mapping[bytes, Task]]:
+        """See `ChangeReader`."""
+        return await self._reader.call(Reader.get_some, ids, view, max_bytes)

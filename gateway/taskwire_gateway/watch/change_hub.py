@@ -38,6 +38,12 @@ class ChangeReader(Protocol):
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """The tasks among `ids` that exist, at most 500 ids at a time."""
 
+    async def some_tasks(
+        self, ids: Sequence[bytes], view: View, max_bytes: int
+    ) -> tuple[int, Mapping[bytes, Task]]:
+        """The tasks among the first of `ids`, and how many ids those are: as many as have inputs
+        and results of `max_bytes` in all, but one at least."""
+
 
 class ChangeBell(Protocol):
     """The feed's side; see `taskwire_db.feed`."""

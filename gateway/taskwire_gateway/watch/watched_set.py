@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from taskwire_core.changes import Change
 from taskwire_core.listing import Listing, Order, Place
 from taskwire_core.task import Task, View
-from taskwire_gateway.use_cases.listing import PAGE_BYTES, TaskLists
+from taskwire_gateway.use_cases.listing import TaskLists
 from taskwire_gateway.use_cases.reading import task_not_found
 from taskwire_gateway.watch.change_hub import ChangeReader
 from taskwire_gateway.watch.many import Wish
@@ -15,8 +15,9 @@ from taskwire_gateway.watch.many import Wish
 LISTED = 200
 """How many tasks are read at a time."""
 
-READ = 8
-"""How many are read at a time in a view that may have megabytes of each."""
+READ_BYTES = 512 * 1024
+"""How many bytes of inputs and results are read at a time, unless one task has more: so much of
+them a client that does not read keeps in memory."""
 
 
 class WatchedSet:
@@ -54,11 +55,10 @@ class WatchedSet:
         if self.wish.ids is None:
             page = await self._lists.list_tasks(self._listing(after, view))
             return page.tasks, page.next.id if page.next is not None else None
-        size = LISTED if view == View.BASIC else READ
         rest = [task_id for task_id in self._ids if task_id > after]
-        found = await self._reader.tasks(rest[:size], view)
-        some = [found[task_id] for task_id in rest[:size] if task_id in found]
-        return some, rest[size - 1] if len(rest) > size else None
+        count, found = await self._reader.some_tasks(rest[:LISTED], view, READ_BYTES)
+        some = [found[task_id] for task_id in rest[:count] if task_id in found]
+        return some, rest[count - 1] if len(rest) > count else None
 
     def _listing(self, after: bytes, view: View) -> Listing:
         return Listing(
@@ -67,6 +67,6 @@ class WatchedSet:
             order=Order.OLDEST,
             limit=LISTED,
             view=view,
-            max_bytes=PAGE_BYTES,
+            max_bytes=READ_BYTES,
             after=Place(after) if after else None,
         )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 
 from taskwire_core.changes import Change, ChangePage, Cursor, CursorExpired
 from taskwire_core.errors import InvalidRequest, RequestError, StoreUnavailable, Unavailable
@@ -28,12 +27,10 @@ from taskwire_gateway.watch.many import (
 )
 from taskwire_gateway.watch.shown import Shown
 from taskwire_gateway.watch.slot import End
-from taskwire_gateway.watch.watched_set import READ, WatchedSet
+from taskwire_gateway.watch.watched_set import LISTED, READ_BYTES, WatchedSet
 from taskwire_gateway.watch.watching import MAX_AGE, Heartbeat
 
 STORE_PAUSE_S = 0.5
-
-Item = TypeVar("Item")
 
 
 class WatchingMany:
@@ -205,24 +202,33 @@ class _Watch:
 
     async def _send_page(self, page: ChangePage) -> None:
         watched = [change for change in page.changes if self._set.may_have(change)]
-        for some in _chunks(watched, READ):
-            found = await self._widened(page, some)
-            for change in some:
+        while watched:
+            count, found = await self._widened(page, watched)
+            for change in watched[:count]:
                 await self._send_change(change, page, found)
+            watched = watched[count:]
             self._require_going_on()
 
-    async def _widened(self, page: ChangePage, changes: Sequence[Change]) -> Mapping[bytes, Task]:
-        """Those of the changed tasks that will be sent, in the view that is asked for."""
+    async def _widened(
+        self, page: ChangePage, changes: Sequence[Change]
+    ) -> tuple[int, Mapping[bytes, Task]]:
+        """How many of the first changes are next, and those of their tasks that will be sent, in
+        the view that is asked for."""
         if self._wish.view == View.BASIC:
-            return page.tasks
-        news = [
-            task.id
-            for change in changes
+            return len(changes), page.tasks
+        places = {
+            task.id: place
+            for place, change in enumerate(changes)
             if (task := page.tasks.get(change.task_id)) is not None
             and self._shown.is_news(task)
             and matches(task, self._wish.filter)
-        ]
-        return await self._reader.tasks(news, self._wish.view) if news else {}
+        }
+        news = list(places)[:LISTED]
+        if not news:
+            return len(changes), {}
+        count, found = await self._reader.some_tasks(news, self._wish.view, READ_BYTES)
+        rest = list(places)[count:]
+        return places[rest[0]] if rest else len(changes), found
 
     async def _send_change(
         self, change: Change, page: ChangePage, found: Mapping[bytes, Task]
@@ -262,10 +268,6 @@ class _Watch:
             raise _Cut(End.SERVER_DRAINING)
         if self._now() >= self._too_old:
             raise _Cut(End.MAX_AGE)
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _because(end: End) -> RequestError:
