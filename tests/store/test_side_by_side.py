@@ -7,14 +7,16 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from taskwire_core import recovery
 from taskwire_core.failure import Code, Failure, FailureKind
-from taskwire_core.ids import new_id
+from taskwire_core.ids import new_id, to_text
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Dispatch, Payload, Task
+from taskwire_core.user import NewUser, User, UserRemoval
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
 from taskwire_db.problems import Contended
@@ -277,3 +279,23 @@ def test_a_transaction_that_met_another_one_is_run_again(database: Database) -> 
     assert database.execute(contended, None) == "done"
     assert len(tries) == 3
     assert claim(database, made.id, worker(database)) is not None
+
+
+def test_a_user_whom_some_create_while_others_delete_is_created_or_taken(
+    processes: list[Database],
+) -> None:
+    def create_and_delete(mine: Database) -> list[object]:
+        answers: list[object] = []
+        for _ in range(25):
+            new = NewUser(to_text(new_id()), "ada", "ada@example.com")
+            new = replace(new, request_id="once", creator="dev", request_hash=b"h")
+            found = mine.execute(ops.create_user, new)
+            if isinstance(found, User):
+                mine.execute(ops.delete_user, UserRemoval(found.id))
+            answers.append(found)
+        return answers
+
+    found = at_once([lambda mine=mine: create_and_delete(mine) for mine in processes])  # type: ignore[misc]
+    for answers in found:
+        assert isinstance(answers, list)
+        assert all(isinstance(answer, User) or answer.fields for answer in answers)

@@ -27,6 +27,7 @@ from taskwire_db.database import Transaction
 from taskwire_db.group import AnyRow, GroupStatement, insert_for
 from taskwire_db.models import task_counters, user_requests
 from taskwire_db.operations.submit import SubmitUnit, UnitResult, submit
+from taskwire_db.problems import Contended
 
 users = sa.table(
     "users",
@@ -132,7 +133,10 @@ def _created_before(tx: Transaction, new: NewUser) -> User | Reused:
         .join_from(user_requests, users, users.c.id == user_requests.c.user_id)
         .where(_request_of(new))
     )
-    known, *row = tx.connection.execute(statement).one()
+    found = tx.connection.execute(statement).first()
+    if found is None:
+        raise Contended("the user of a request id is being deleted")
+    known, *row = found
     return read_user(row) if bytes(known) == new.request_hash else Reused()
 
 
@@ -211,4 +215,6 @@ def _taken(tx: Transaction, user: User) -> Taken:
         statement = sa.select(users.c.id).where(same, users.c.id != user.id)
         if tx.connection.execute(statement).first() is not None:
             found.append(name)
+    if not found:
+        raise Contended("the user who had the name was deleted at this very moment")
     return Taken(tuple(found))
