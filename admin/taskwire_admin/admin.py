@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client import ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from taskwire_admin.exception_book import ExceptionBook
 from taskwire_admin.exception_log import ExceptionLog
 from taskwire_admin.exception_metrics import ExceptionMetrics
+from taskwire_admin.exposition import exposition
 from taskwire_admin.health import Check, Standing, always, starting
 from taskwire_admin.http_port import HttpPort, Page, is_loopback
+from taskwire_admin.instruments import Instruments
 from taskwire_admin.periskop import payload
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.settings import AUTO, OFF
@@ -30,15 +31,17 @@ _JSON = "application/json"
 
 
 class Admin:
-    """What one service shows. `registry` and `exceptions` are filled by its parts."""
+    """What one service shows; its parts fill `instruments`."""
 
     def __init__(self, service: str) -> None:
         self.service = service
-        self.registry = CollectorRegistry()
-        self.exceptions = ExceptionBook()
+        self.instruments = Instruments()
         self._uuid = str(uuid.uuid4())
-        ProcessCollector(registry=self.registry)
-        self.registry.register(ExceptionMetrics(self.exceptions, service, version("taskwire")))
+        registry = self.instruments.registry
+        ProcessCollector(registry=registry)
+        registry.register(
+            ExceptionMetrics(self.instruments.exceptions, service, version("taskwire"))
+        )
 
         self.healthy: Check = always
         """What /healthz asks."""
@@ -56,7 +59,7 @@ class Admin:
         Raises:
             ConfigurationError: the address that was set cannot be had.
         """
-        handler = ExceptionLog(self.exceptions)
+        handler = ExceptionLog(self.instruments.exceptions)
         logging.getLogger().addHandler(handler)
         port = self._listen(setting)
         try:
@@ -102,10 +105,10 @@ class Admin:
         return port
 
     def _exceptions(self) -> Page:
-        return Page(payload(self._uuid, self.exceptions.bundles()), _JSON)
+        return Page(payload(self._uuid, self.instruments.exceptions.bundles()), _JSON)
 
     def _metrics(self) -> Page:
-        return Page(generate_latest(self.registry).decode(), CONTENT_TYPE_PLAIN_0_0_4)
+        return Page(exposition(self.instruments.registry), CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def _host_of(address: str) -> str:

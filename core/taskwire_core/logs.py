@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TypeAlias
 
 from taskwire_core.caught import Caught, catch, lines
+from taskwire_core.lifecycle import State
 from taskwire_core.scope import current_scope
 from taskwire_core.scrubbing import scrubbed
 
@@ -55,6 +56,8 @@ FIELDS = frozenset(
         "unwritten",
         "user",
         "worker_id",
+        # How many tasks there are in each state.
+        *(state.name.lower() for state in State),
     }
 )
 """What taskwire's own lines may say; none of these ever holds an input, a result or a secret."""

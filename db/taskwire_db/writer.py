@@ -12,6 +12,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Announce = Callable[[Sequence[Task | Deleted]], None]
+
+Committed = Callable[[int, float, bool], None]
 
 MAX_GROUP = 256
 
@@ -52,11 +55,19 @@ class _Pending:
 
 class Writer:
     """Group commit for one process. `announce` is told of every task that changed, and with an
-    empty list that tasks were made."""
+    empty list that tasks were made; `committed` of every transaction: how many items it had, its
+    seconds, and whether it failed."""
 
-    def __init__(self, database: Database, *, announce: Announce = lambda changes: None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        announce: Announce = lambda changes: None,
+        committed: Committed = lambda items, seconds, failed: None,
+    ) -> None:
         self._database = database
         self._announce = announce
+        self._committed = committed
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="taskwire-writer", daemon=True)
         self._closing = threading.Lock()
@@ -80,6 +91,11 @@ class Writer:
         future: asyncio.Future[Result] = loop.create_future()
         self._put(_Pending(operation, item, future, loop))
         return future
+
+    @property
+    def pending(self) -> int:
+        """How many items wait for a transaction."""
+        return self._pending.qsize()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Commit what is pending and end the thread; later calls get StoreUnavailable."""
@@ -122,12 +138,15 @@ class Writer:
         return [p for p in group if not p.future.cancelled()], False
 
     def _commit(self, group: list[_Pending]) -> None:
+        began = time.monotonic()
         try:
             changed = self._transact(group)
         except StoreUnavailable as error:
+            self._committed(len(group), time.monotonic() - began, True)
             for pending in group:
                 pending.error = error
         except Exception as error:
+            self._committed(len(group), time.monotonic() - began, True)
             if len(group) > 1:
                 log.warning("a group of writes failed and is written one by one", exc_info=True)
                 for pending in group:
@@ -135,6 +154,7 @@ class Writer:
                 return
             group[0].error = error
         else:
+            self._committed(len(group), time.monotonic() - began, False)
             self._tell(changed)
         _resolve(group)
 

@@ -7,6 +7,7 @@ in progress have one limit, because a few hundred large ones would take all the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -49,6 +50,8 @@ class Admission:
         self._bytes = 0
         self._draining = False
         self._gates = {kind: Gate(self, kind) for kind in Kind}
+        self.refusals: Counter[str] = Counter()
+        """How many calls, and messages of streams, were not admitted, by reason."""
 
     def gate(self, kind: Kind) -> Gate:
         """A context manager around one call of `kind`."""
@@ -57,6 +60,10 @@ class Admission:
     def open(self, kind: Kind) -> int:
         """How many calls of `kind` are in progress."""
         return self._open[kind]
+
+    def limit(self, kind: Kind) -> int:
+        """How many calls of `kind` may be."""
+        return self._limits[kind]
 
     def drain(self) -> None:
         """Refuse every new call from now on."""
@@ -69,9 +76,9 @@ class Admission:
             RequestError: the server drains, or the limit of this kind or of bytes is reached.
         """
         if self._draining:
-            raise draining()
+            raise self._counted(draining())
         if self._open[kind] >= self._limits[kind]:
-            raise _refusal(kind, self._limits[kind])
+            raise self._counted(_refusal(kind, self._limits[kind]))
         self.hold(size)
         self._open[kind] += 1
 
@@ -87,12 +94,16 @@ class Admission:
             RequestError: there are too many.
         """
         if self._bytes and self._bytes + size > self._most_bytes:
-            raise _overloaded(self._most_bytes)
+            raise self._counted(_overloaded(self._most_bytes))
         self._bytes += size
 
     def release(self, size: int) -> None:
         """Count `size` bytes less."""
         self._bytes -= size
+
+    def _counted(self, refusal: RequestError) -> RequestError:
+        self.refusals[refusal.reason] += 1
+        return refusal
 
 
 class Gate:

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import taskwire_db.schema
 from taskwire_admin.admin import Admin
+from taskwire_admin.instruments import Instruments
+from taskwire_admin.store_metrics import StoreMetrics
 from taskwire_broker.embedded import EmbeddedExchange, EmbeddedPublisher
 from taskwire_broker.topology import broker_queue
 from taskwire_contracts import Contracts
@@ -31,6 +33,7 @@ from taskwire_db.feed.embedded import (
     EmbeddedBus,
     EmbeddedFeed,
 )
+from taskwire_db.figures import read_figures
 from taskwire_db.lists.list_reader import ListReader
 from taskwire_db.place import database_url
 from taskwire_db.reader import Reader
@@ -40,7 +43,13 @@ from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.adapters.users import StoredUsers, everybody
 from taskwire_gateway.gateway import Gateway, Surroundings
 from taskwire_gateway.identity import Identity
-from taskwire_gateway.main import serve_until_stopped, show, tuning_of, uvloop_runner
+from taskwire_gateway.main import (
+    serve_until_stopped,
+    show,
+    tuning_of,
+    uvloop_runner,
+    watched_writer,
+)
 from taskwire_gateway.ports import Hearing
 from taskwire_gateway.store import GatewayStore
 
@@ -58,6 +67,7 @@ class Foundation:
     deployment_id: bytes
     page_tokens: PageTokens
     lists: ListReader
+    instruments: Instruments
 
     def close(self) -> None:
         """Commit what is pending and close the database."""
@@ -102,7 +112,7 @@ def run_embedded(
     """
     lock = _lock(settings.data_dir)
     try:
-        foundation = lay_foundation(settings)
+        foundation = lay_foundation(settings, admin.instruments)
         try:
             worker = make_worker(foundation)
             worker.replay()
@@ -138,23 +148,27 @@ def _lock(folder: Path) -> int:
     return lock
 
 
-def lay_foundation(settings: Settings) -> Foundation:
+def lay_foundation(settings: Settings, instruments: Instruments | None = None) -> Foundation:
     """The data folder's database, upgraded, and what stands on it; the caller closes it."""
+    instruments = instruments or Instruments()
     url = database_url(settings)
     database = Database(url)
     taskwire_db.schema.upgrade(database)
+    reader = Reader(url)
+    instruments.registry.register(StoreMetrics(lambda: read_figures(reader)))
     bus = EmbeddedBus()
     announcer = EmbeddedAnnouncer(bus)
     return Foundation(
         database=database,
-        writer=Writer(database, announce=announcer.announce),
-        reader=Reader(url),
+        writer=watched_writer(database, announcer.announce, instruments),
+        reader=reader,
         bus=bus,
         announcer=announcer,
         exchange=EmbeddedExchange(),
         deployment_id=database.deployment_id,
         page_tokens=PageTokens(database.signing_key()),
         lists=ListReader(url),
+        instruments=instruments,
     )
 
 
@@ -235,6 +249,7 @@ def surroundings(
         make_broker=publisher,
         page_tokens=foundation.page_tokens,
         lists=foundation.lists,
+        instruments=foundation.instruments,
     )
 
 

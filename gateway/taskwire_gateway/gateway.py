@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
+from taskwire_admin.instruments import Instruments
 from taskwire_contracts import Contracts
 from taskwire_contracts.limits import Limits
 from taskwire_contracts.preparation import Preparation
@@ -34,6 +35,7 @@ from taskwire_gateway.keeper.ports import (
 )
 from taskwire_gateway.keeper.retention import Retention, RetentionRows
 from taskwire_gateway.keeper.stranded import StrandedSweep
+from taskwire_gateway.metrics import CallMetrics, DispatchMetrics, GatewayState, SweepMetrics
 from taskwire_gateway.operators import Operators
 from taskwire_gateway.ports import (
     Announcements,
@@ -169,6 +171,7 @@ class Surroundings:
     make_broker: MakeBroker
     page_tokens: PageTokens
     lists: StoredLists
+    instruments: Instruments = field(default_factory=Instruments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +197,10 @@ class Gateway:
     def __init__(self, around: Surroundings, tuning: Tuning) -> None:
         self._store = around.store
         self._tuning = tuning
+        registry = around.instruments.registry
+        self._calls = CallMetrics(registry)
+        self._dispatch_metrics = DispatchMetrics(registry)
+        sweeps = SweepMetrics(registry)
         self._services = [*SERVICES, *around.contracts.services]
         self._workers = LiveWorkers(around.store)
         self._hub = WatchHub(around.store)
@@ -209,7 +216,9 @@ class Gateway:
             )
         )
         self._broker = around.make_broker(
-            self._dispatcher.confirmed, self._dispatcher.refused, self._dispatcher.connected
+            self._dispatch_metrics.confirmed(self._dispatcher.confirmed),
+            self._dispatch_metrics.refused(self._dispatcher.refused),
+            self._dispatcher.connected,
         )
         self._admission = Admission(
             around.identity,
@@ -228,24 +237,31 @@ class Gateway:
             further=[Chore(around.queues.forget_activity, FORGET_ACTIVITY_S)],
             clock=around.clock,
             lease_s=tuning.lease.total_seconds(),
+            observe=sweeps.swept,
         )
         self._retention = Retention(
             around.store.ended,
             leads=lambda: self._keeper.leads,
             clock=around.clock,
             tasks=tuning.retention,
+            observe=sweeps.swept,
+        )
+        registry.register(
+            GatewayState(
+                admission=self._admission,
+                dispatcher=self._dispatcher,
+                connected=self.connected,
+                leads=lambda: self._keeper.leads,
+            )
         )
         self._server = Server(self._handlers(around), tuning.limits)
         self._lease: asyncio.Task[None] | None = None
         self.serving = False
         """Whether it works: calls are answered, and should come, where it listens for any."""
 
-    def parts(self) -> dict[str, str]:
-        """How what it can do without is, in a word each."""
-        return {
-            "broker": "ok" if self._broker.connected else "away",
-            "feed": "ok" if self._feed.listening else "away",
-        }
+    def connected(self) -> dict[str, bool]:
+        """What it can do without for a while, and whether it is there."""
+        return {"broker": self._broker.connected, "feed": self._feed.listening}
 
     async def start(self, address: str) -> int:
         """Work, and serve; the port, 0 when it does not listen.
@@ -258,7 +274,7 @@ class Gateway:
         await self._feed.start()
         self._hub.start(self._feed)
         self._change_hub.start(self._feed)
-        self._dispatcher.start(self._broker)
+        self._dispatcher.start(self._dispatch_metrics.publishing(self._broker))
         await self._broker.start()
         await self._workers.now()
         await self._paused.now()
@@ -323,7 +339,7 @@ class Gateway:
             stack_traces=self._tuning.stack_traces,
         )
         preparation = Preparation(around.contracts, around.clock, limits, rules)
-        recording = Recording(self._dispatcher)
+        recording = Recording(self._dispatcher, self._dispatch_metrics.accepted)
         submitting = Submitting(
             preparation=preparation,
             writer=around.store,
@@ -399,7 +415,7 @@ class Gateway:
         users = UserService(Users(around.users), rules, around.page_tokens)
         handlers |= users.handlers(self._admission)
         handlers |= Reflection(around.contracts.pool, self._services).handlers()
-        return Handlers(handlers, around.contracts)
+        return Handlers(handlers, around.contracts, self._calls)
 
     async def _keep_alive(self) -> None:
         while True:

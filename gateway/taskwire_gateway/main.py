@@ -17,6 +17,9 @@ import uvloop
 
 import taskwire_db.schema
 from taskwire_admin.admin import Admin
+from taskwire_admin.instruments import Instruments
+from taskwire_admin.store_metrics import StoreMetrics
+from taskwire_admin.writer_metrics import WriterMetrics
 from taskwire_broker.queue_depth import RabbitDepths
 from taskwire_broker.rabbit_publisher import RabbitPublisher
 from taskwire_contracts import Contracts, load
@@ -28,9 +31,10 @@ from taskwire_core.task import Dispatch
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
+from taskwire_db.figures import read_figures
 from taskwire_db.lists.list_reader import ListReader
 from taskwire_db.reader import Reader
-from taskwire_db.writer import Writer
+from taskwire_db.writer import Announce, Writer
 from taskwire_gateway.adapters.bulk import GatewayBulkStore
 from taskwire_gateway.adapters.queues import GatewayQueueStore
 from taskwire_gateway.adapters.users import StoredUsers, everybody
@@ -119,9 +123,10 @@ async def _serve(
     deployment_id = database.deployment_id
     identity = everybody(database, settings.user)
     announcer = RedisAnnouncer(settings.redis_url, deployment_id)
-    writer = Writer(database, announce=announcer.announce)
+    writer = watched_writer(database, announcer.announce, admin.instruments)
     reader = Reader(settings.database_url)
     lists = ListReader(settings.database_url)
+    admin.instruments.registry.register(StoreMetrics(lambda: read_figures(reader)))
     ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     around = Surroundings(
         contracts=contracts,
@@ -136,6 +141,7 @@ async def _serve(
         make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
         page_tokens=PageTokens(database.signing_key()),
         lists=lists,
+        instruments=admin.instruments,
     )
     try:
         gateway = Gateway(around, tuning)
@@ -154,9 +160,17 @@ def show(gateway: Gateway, store: Store, admin: Admin) -> None:
         asyncio.get_running_loop(),
         serving=lambda: gateway.serving,
         ask_store=store.live_workers,
-        parts=gateway.parts,
+        parts=gateway.connected,
     )
     admin.healthy, admin.ready = standing.healthy, standing.ready
+
+
+def watched_writer(database: Database, announce: Announce, instruments: Instruments) -> Writer:
+    """A writer whose commits are counted."""
+    metrics = WriterMetrics(instruments.registry)
+    writer = Writer(database, announce=announce, committed=metrics.committed)
+    metrics.watch(lambda: writer.pending)
+    return writer
 
 
 async def serve_until_stopped(

@@ -12,6 +12,7 @@ from taskwire_contracts import Contracts
 from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError
 from taskwire_gateway.rpc.calls import Handler
+from taskwire_gateway.rpc.observed import CallLog, observed
 from taskwire_gateway.rpc.unserved import unserved
 
 _MINUTE_MS = 60_000
@@ -45,14 +46,20 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
 class Handlers(grpc.GenericRpcHandler):
     """All methods by path, whatever service they belong to."""
 
-    def __init__(self, handlers: Mapping[str, Handler], contracts: Contracts) -> None:
-        self._handlers = dict(handlers)
+    def __init__(self, handlers: Mapping[str, Handler], contracts: Contracts, log: CallLog) -> None:
+        self._handlers = {
+            path: observed(path.removeprefix("/"), handler, log)
+            for path, handler in handlers.items()
+        }
         self._contracts = contracts
+        self._log = log
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """The handler of one call."""
         path = handler_call_details.method
-        return self._handlers.get(path) or unserved(path, self._contracts)
+        found = self._handlers.get(path)
+        # Whatever callers make up is one method in the metrics.
+        return found or observed("unserved", unserved(path, self._contracts), self._log)
 
 
 class Server:

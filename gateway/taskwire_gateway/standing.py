@@ -28,7 +28,7 @@ class LoopStanding:
         *,
         serving: Callable[[], bool],
         ask_store: Callable[[], Awaitable[object]],
-        parts: Callable[[], Mapping[str, str]],
+        parts: Callable[[], Mapping[str, bool]],
     ) -> None:
         self._loop = loop
         self._serving = serving
@@ -49,7 +49,7 @@ class LoopStanding:
             {
                 "service": "serving" if serving else "draining",
                 "store": "ok" if store else "away",
-                **self._parts(),
+                **{name: "ok" if there else "away" for name, there in self._parts().items()},
             },
         )
 

@@ -10,7 +10,7 @@ import pytest
 
 import taskwire
 import taskwire_contracts
-from taskwire_admin.admin import Admin
+from taskwire_admin.instruments import Instruments
 from taskwire_broker.embedded import EmbeddedExchange
 from taskwire_broker.envelope import encode
 from taskwire_broker.topology import broker_queue
@@ -56,15 +56,16 @@ def handler_modules() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def admin() -> Admin:
-    return Admin("dev")
+def instruments() -> Instruments:
+    """Of the first worker that is hired; the others have their own."""
+    return Instruments()
 
 
 @pytest.fixture
 def hire(
     town: Town,
     exchange: EmbeddedExchange,
-    admin: Admin,
+    instruments: Instruments,
     tmp_path: Path,
     handler_modules: tuple[str, ...],
 ) -> Iterator[Hire]:
@@ -86,7 +87,7 @@ def hire(
             bus=town.bus,
             exchange=exchange,
             deployment_id=town.database.deployment_id,
-            admin=admin,
+            instruments=Instruments() if hired else instruments,
         )
         hired.append(worker)
         return worker

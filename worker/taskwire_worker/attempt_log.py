@@ -6,27 +6,45 @@ did not foresee, a result that is none and a process that died under it are show
 
 from __future__ import annotations
 
-from taskwire_admin.exception_book import ExceptionBook
+import time
+
+from taskwire_admin.instruments import Instruments
 from taskwire_admin.occurrence import ERROR, WARNING, Occurrence
 from taskwire_core.caught import Caught, Frame
 from taskwire_core.ids import to_text
-from taskwire_core.lifecycle import State
+from taskwire_core.lifecycle import Event, State
 from taskwire_core.recovery import Settlement
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask
-from taskwire_worker.outcome import Died, Failed, Outcome
+from taskwire_worker.metrics import AttemptMetrics
+from taskwire_worker.outcome import Died, Failed, Outcome, Stop
+
+_WORDS = {
+    Event.SUCCESS: "succeeded",
+    Event.RETRYABLE_ERROR: "retrying",
+    Event.FINAL_ERROR: "failed",
+}
+"""Of the outcomes that the events of the state table do not name as people would."""
 
 
 class AttemptLog:
     """Called by the threads that run attempts; must cost next to nothing."""
 
-    def __init__(self, exceptions: ExceptionBook) -> None:
-        self._exceptions = exceptions
+    def __init__(self, instruments: Instruments) -> None:
+        self._exceptions = instruments.exceptions
+        self._metrics = AttemptMetrics(instruments.registry)
+
+    def begun(self, held: HeldTask) -> None:
+        """An attempt has found its thread, or its place on the loop."""
+        held.begun_at = time.monotonic()
+        self._metrics.begun(held.task.type)
 
     def ended(
         self, held: HeldTask, handler: Handler, outcome: Outcome, settlement: Settlement
     ) -> None:
         """An attempt came to `outcome`, and its task to where `settlement` puts it."""
+        seconds = time.monotonic() - held.begun_at
+        self._metrics.ended(held.task.type, _word(settlement, held), seconds)
         caught = _unexpected(outcome, handler)
         if caught is None or held.stopped is not None:
             return
@@ -39,6 +57,12 @@ class AttemptLog:
                 fields={"task_id": to_text(held.task.id), "attempt": str(held.task.attempt)},
             )
         )
+
+
+def _word(settlement: Settlement, held: HeldTask) -> str:
+    if held.stopped is Stop.CANCEL and settlement.event is not Event.SUCCESS:
+        return "cancelled"
+    return _WORDS.get(settlement.event, settlement.event.value)
 
 
 def _unexpected(outcome: Outcome, handler: Handler) -> Caught | None:

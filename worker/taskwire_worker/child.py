@@ -40,7 +40,7 @@ def run_child(descriptor: int, parent: int) -> None:
     try:
         workplace = load_workplace(start.settings)
         lease = RenewedLease(start.settings.lease_ttl.total_seconds())
-        hands = hire(workplace, start.worker_id, lease, observation)
+        hands = hire(workplace, start.worker_id, lease, observation.instruments)
     except ConfigurationError as error:
         supervisor.send(Refused(str(error)))
         return
@@ -87,7 +87,7 @@ class _Child:
         idle = self._crew.drain(self._grace_s)
         self._crew.finish(_SETTLE_TIMEOUT_S)
         self._hands.close()
-        self._report()
+        self._send(self._observation.everything())
         if not idle:
             # A handler still runs: its thread must not outlive the hand-back of its task.
             os._exit(0)

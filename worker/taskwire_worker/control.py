@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prometheus_client.core import Metric
+
 from taskwire_admin.occurrence import Bundle
 from taskwire_core.settings import Settings
 
@@ -67,9 +69,10 @@ class Unclaimed:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """From the child: exceptions that it has seen since the last time."""
+    """From the child: exceptions that it has seen since the last time, and all its metrics."""
 
     exceptions: tuple[Bundle, ...]
+    metrics: tuple[Metric, ...]
 
 
 ToChild = Start | Go | Renewed | Drain

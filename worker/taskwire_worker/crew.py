@@ -16,7 +16,7 @@ from typing import Protocol
 import dramatiq
 
 from taskwire import Isolation
-from taskwire_admin.exception_book import ExceptionBook
+from taskwire_admin.instruments import Instruments
 from taskwire_contracts.preparation import Preparation
 from taskwire_core import recovery
 from taskwire_core.ids import to_text
@@ -90,9 +90,10 @@ class Crew:
         lease: Lease,
         deliveries: Deliveries,
         preparation: Preparation,
-        exceptions: ExceptionBook,
+        instruments: Instruments,
     ) -> None:
-        """`exceptions` takes those that handlers did not foresee."""
+        """`instruments` count attempts, and take the exceptions that handlers did not foresee."""
+        self.threads = options.threads
         self._lease = lease
         self._deliveries = deliveries
         self.held = HeldTasks()
@@ -133,7 +134,7 @@ class Crew:
             submitter=Submissions(preparation, ledger).submitter,
             settle=self.settler.settle,
             done=self.intake.done,
-            log=AttemptLog(exceptions),
+            log=AttemptLog(instruments),
             max_result_bytes=options.max_result_bytes,
         )
         broker = deliveries.broker(self.intake)
@@ -165,6 +166,11 @@ class Crew:
     def unclaimed(self) -> int:
         """How many deliveries wait here unclaimed."""
         return self._deliveries.held()
+
+    @property
+    def isolated_children(self) -> int:
+        """How many processes of single handlers there are."""
+        return self._pool.children
 
     def hurry(self) -> None:
         """Ends the grace of a drain now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 
-from taskwire_admin.admin import Admin
+from taskwire_admin.instruments import Instruments
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
 from taskwire_contracts import Contracts
 from taskwire_contracts.preparation import Clock
@@ -19,6 +19,7 @@ from taskwire_core.settings import Settings
 from taskwire_db.feed.embedded import EmbeddedAnnouncer, EmbeddedBus, EmbeddedCancelBell
 from taskwire_db.writer import Writer
 from taskwire_worker.crew import Crew
+from taskwire_worker.crew_metrics import CrewState
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import EndlessLease
 from taskwire_worker.ports import WorkerRow
@@ -43,7 +44,7 @@ class EmbeddedWorker:
         bus: EmbeddedBus,
         exchange: EmbeddedExchange,
         deployment_id: bytes,
-        admin: Admin,
+        instruments: Instruments,
     ) -> None:
         """Loads the handlers: those of the settings, or with `examples` the examples'.
 
@@ -67,9 +68,10 @@ class EmbeddedWorker:
                 lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
             ),
             preparation=self._workplace.preparation(clock),
-            exceptions=admin.exceptions,
+            instruments=instruments,
         )
 
+        instruments.registry.register(CrewState(self._crew))
         self._bell = EmbeddedCancelBell(bus, self.worker_id, on_cancel=self._crew.cancel)
 
     @property

@@ -25,14 +25,14 @@ class HeldTask:
     `on_loop` says that it takes a place on the event loop instead of a thread.
     """
 
-    __slots__ = ("claimed_at", "dispatch", "ends_at", "on_loop", "stop", "task")
+    __slots__ = ("begun_at", "claimed_at", "dispatch", "ends_at", "on_loop", "stop", "task")
 
     def __init__(
         self, task: Task, dispatch: Dispatch, claimed_at: float, *, on_loop: bool = False
     ) -> None:
         self.task = task
         self.dispatch = dispatch
-        self.claimed_at = claimed_at
+        self.claimed_at = self.begun_at = claimed_at
         self.on_loop = on_loop
         self.stop = StopSignal()
         deadline = task.run_deadline_us

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import taskwire_db.schema
 from taskwire_admin.admin import Admin
+from taskwire_admin.instruments import Instruments
+from taskwire_admin.writer_metrics import WriterMetrics
 from taskwire_broker.rabbit_broker import TaskwireBroker
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
@@ -18,9 +20,9 @@ from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_bell import RedisCancelBell
 from taskwire_db.writer import Writer
 from taskwire_worker.crew import Crew
+from taskwire_worker.crew_metrics import CrewState
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import Lease
-from taskwire_worker.observation import Observation
 from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
 from taskwire_worker.supervisor import Supervisor
@@ -84,7 +86,7 @@ class Hands:
     close: Callable[[], None]
 
 
-def hire(workplace: Workplace, worker_id: bytes, lease: Lease, observation: Observation) -> Hands:
+def hire(workplace: Workplace, worker_id: bytes, lease: Lease, instruments: Instruments) -> Hands:
     """The crew of a worker process, connected to the database, RabbitMQ and Redis.
 
     Raises:
@@ -95,7 +97,9 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease, observation: Obse
     database = Database(settings.database_url)
     deployment_id = database.deployment_id
     announcer = RedisAnnouncer(settings.redis_url, deployment_id)
-    writer = Writer(database, announce=announcer.announce)
+    metrics = WriterMetrics(instruments.registry)
+    writer = Writer(database, announce=announcer.announce, committed=metrics.committed)
+    metrics.watch(lambda: writer.pending)
     crew = Crew(
         workplace.options(worker_id),
         workplace.handlers,
@@ -110,9 +114,10 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease, observation: Obse
             ),
         ),
         preparation=workplace.preparation(database.clock),
-        exceptions=observation.exceptions,
+        instruments=instruments,
     )
 
+    instruments.registry.register(CrewState(crew))
     bell = RedisCancelBell(settings.redis_url, deployment_id, worker_id, on_cancel=crew.cancel)
     bell.start()
 

@@ -9,7 +9,6 @@ import subprocess
 import time
 from enum import Enum, auto
 
-from taskwire_admin.exception_book import ExceptionBook
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.settings import Settings
 from taskwire_worker.control import (
@@ -25,6 +24,7 @@ from taskwire_worker.control import (
     Unclaimed,
 )
 from taskwire_worker.heart import Heart
+from taskwire_worker.observation import Observations
 from taskwire_worker.ports import WorkerRow
 from taskwire_worker.spawn import Child, spawn
 
@@ -50,11 +50,11 @@ class Post:
     """A place for one worker process, which `fill`s it again when its process has died."""
 
     def __init__(
-        self, settings: Settings, heart: Heart, exceptions: ExceptionBook, *, module: str
+        self, settings: Settings, heart: Heart, observations: Observations, *, module: str
     ) -> None:
         self._settings = settings
         self._heart = heart
-        self._exceptions = exceptions
+        self._observations = observations
         self._module = module
         self._child: Child | None = None
         self._pause_s = _FIRST_PAUSE_S
@@ -63,6 +63,8 @@ class Post:
         self._has_worked = False
         self.phase = Phase.EMPTY
         self.worker_id = b""
+        self.deaths = 0
+        """How many of its processes have not ended in order."""
         self.fill_at = 0.0
         """When an empty post is to be filled, monotonic seconds."""
         self.refusal: str | None = None
@@ -101,8 +103,8 @@ class Post:
                 self.refusal = problem
             case Unclaimed(count):
                 self._heart.unclaimed(self.worker_id, count)
-            case Observed(exceptions):
-                self._exceptions.add(exceptions)
+            case Observed():
+                self._observations.heard(self.worker_id, message)
 
     def registered(self, at: float) -> None:
         """The worker is in the store: it may claim."""
@@ -152,6 +154,8 @@ class Post:
         """Whether the process has ended since; then it is reaped, and its tasks are cared for."""
         if self._child is None or self._child.process.poll() is None:
             return False
+        self._hear_the_rest(self._child)
+        self._observations.ended(self.worker_id)
         code = self._child.reap()
         self._child = None
         in_order = (code == 0 or self.phase is Phase.DRAINING) and not self._killed_as_lost
@@ -161,10 +165,19 @@ class Post:
             _LOG.error(
                 "worker died", extra={"worker_id": to_text(self.worker_id), "exit_code": code}
             )
+            self.deaths += 1
             self._heart.lost(self.worker_id)
         self.phase = Phase.EMPTY
         self._plan_successor()
         return True
+
+    def _hear_the_rest(self, child: Child) -> None:
+        """What the process said before it ended: its last word is in the pipe still."""
+        try:
+            while child.pipe.poll():
+                self.heard(child.pipe.recv())
+        except (EOFError, OSError):
+            return
 
     def _plan_successor(self) -> None:
         now = time.monotonic()

@@ -64,6 +64,7 @@ class Runner:
         """Runs the attempt that this message was claimed for; a stale message does nothing."""
         held = self._held.begin(task_id, dispatch)
         if held is not None:
+            self._log.begun(held)
             self._end(held, self._guarded_outcome(held))
 
     def start(self, task_id: bytes, dispatch: int) -> None:
@@ -71,6 +72,7 @@ class Runner:
         held = self._held.begin(task_id, dispatch)
         if held is None:
             return
+        self._log.begun(held)
         handler, data = self._handlers[held.task.type], self._input(held)
         context, most = self._context(held), self._max_result_bytes
         self._loop.run(

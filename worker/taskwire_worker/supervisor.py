@@ -19,9 +19,11 @@ from types import FrameType
 from taskwire_admin.admin import Admin
 from taskwire_core.settings import Settings
 from taskwire_worker.heart import Beat, Heart, News, Registered
+from taskwire_worker.observation import Observations
 from taskwire_worker.ports import WorkerBook
 from taskwire_worker.post import Phase, Post
 from taskwire_worker.standing import CrewsStanding
+from taskwire_worker.supervisor_metrics import SupervisorState
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,14 +48,22 @@ class Supervisor:
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         interval_s = settings.lease_ttl.total_seconds() / 4
         self._heart = Heart(book, interval_s=interval_s, tell=self._hear_news)
+        observations = Observations(admin.instruments)
         self._posts = [
-            Post(settings, self._heart, admin.exceptions, module=module)
+            Post(settings, self._heart, observations, module=module)
             for _ in range(settings.worker_processes)
         ]
         self._signals = 0
         self._draining = False
         self._kill_at = float("inf")
         self._last_step = self._last_beat = time.monotonic()
+        admin.instruments.registry.register(
+            SupervisorState(
+                self._posts,
+                last_beat=lambda: self._last_beat,
+                spool=settings.data_dir / "spool",
+            )
+        )
 
     def run(self) -> int:
         """Works until SIGTERM or SIGINT and answers with the process's exit code.

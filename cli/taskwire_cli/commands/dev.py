@@ -71,7 +71,7 @@ def run_embedded_with_worker(settings: Settings) -> None:
             bus=foundation.bus,
             exchange=foundation.exchange,
             deployment_id=foundation.deployment_id,
-            admin=admin,
+            instruments=foundation.instruments,
         )
 
     def on_ready(port: int) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from taskwire_core.errors import StoreUnavailable
@@ -82,6 +82,15 @@ class Dispatcher:
     def ready(self) -> bool:
         """Whether the broker takes messages now."""
         return self._broker is not None and self._broker.connected
+
+    @property
+    def unconfirmed(self) -> int:
+        """How many messages the broker has not answered."""
+        return len(self._unconfirmed)
+
+    def windows(self) -> Mapping[str, tuple[int, int]]:
+        """By queue: how many tasks may be with the broker, and how many were when last counted."""
+        return self._windows.sizes()
 
     def takes(self, task_type: str, queue: str) -> bool:
         """Whether this gateway will publish one more task of that queue itself."""

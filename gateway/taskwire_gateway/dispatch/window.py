@@ -31,6 +31,11 @@ class Window:
         """How many more may be sent now."""
         return max(0, self.size - self._counted - self._sent)
 
+    @property
+    def outstanding(self) -> int:
+        """How many are dispatched and not claimed, as far as is known."""
+        return self._counted + self._sent
+
     def sent(self, count: int = 1) -> None:
         """So many more are on their way."""
         self._sent += count
@@ -62,6 +67,10 @@ class Windows:
     def of(self, queue: str) -> Window:
         """The queue's window, a new one when it has none."""
         return self._windows.setdefault(queue, Window())
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Size and outstanding of each; asked from other threads."""
+        return {queue: (w.size, w.outstanding) for queue, w in list(self._windows.items())}
 
     def any(self) -> bool:
         """Whether anything is known to be outstanding."""

@@ -16,6 +16,7 @@ from taskwire_core.errors import StoreUnavailable
 from taskwire_gateway.keeper.backlog import Backlog
 from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S, Leadership, Sweeps
 from taskwire_gateway.keeper.stranded import INTERVAL_S, StrandedSweep
+from taskwire_gateway.keeper.watched import Observe, unobserved, watched
 from taskwire_gateway.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -58,19 +59,22 @@ class Keeper:
         further: Sequence[Chore] = (),
         clock: Clock,
         lease_s: float,
+        observe: Observe = unobserved,
     ) -> None:
         self._leadership = leadership
         self._sweeps = sweeps
-        self._backlog = backlog
         self._spilled = spilled
         self._clock = clock
         self._renew_s = LEADER_LEASE_S / 3
+        self._move_due = watched("due", sweeps.due, observe)
+        self._end_overdue = watched("deadlines", sweeps.deadlines, observe)
+        self._fill = watched("backlog", backlog.sweep, observe)
         self._chores = [
-            Chore(sweeps.lost, min(1.0, lease_s / 4)),
-            Chore(sweeps.dead_gateways, lease_s / 2),
-            Chore(backlog.sweep, 1.0),
-            Chore(stranded.sweep, INTERVAL_S),
-            Chore(self._checkpoint, 1.0),
+            Chore(watched("lost", sweeps.lost, observe), min(1.0, lease_s / 4)),
+            Chore(watched("dead_gateways", sweeps.dead_gateways, observe), lease_s / 2),
+            Chore(self._fill, 1.0),
+            Chore(watched("stranded", stranded.sweep, observe), INTERVAL_S),
+            Chore(watched("checkpoint", self._checkpoint, observe), 1.0),
             *further,
         ]
         self._renewal = 0.0
@@ -128,7 +132,7 @@ class Keeper:
                 if await _done_by(chore) >= CHUNK:
                     chore.due = now
         if self._spilled.is_set():
-            await self._backlog.sweep()
+            await self._fill()
         return pause_s
 
     async def _timers(self) -> float:
@@ -137,10 +141,10 @@ class Keeper:
         left_s = self._left_s(next_us)
         if left_s > 0:
             return min(TICK_S, left_s)
-        moved = await self._sweeps.due()
-        ended = await self._sweeps.deadlines()
+        moved = await self._move_due()
+        ended = await self._end_overdue()
         if moved:
-            await self._backlog.sweep()
+            await self._fill()
         # Nothing moved although something was due: the store's clock is a little behind ours.
         return 0.0 if max(moved, ended) >= CHUNK else min(TICK_S, 0.01 if moved + ended else 0.05)
 

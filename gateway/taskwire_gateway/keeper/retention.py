@@ -15,6 +15,7 @@ from typing import Protocol
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.sizes import StoreSizes
+from taskwire_gateway.keeper.watched import Observe, unobserved, watched
 from taskwire_gateway.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,13 @@ class Retention:
         leads: Callable[[], bool],
         clock: Clock,
         tasks: bool = True,
+        observe: Observe = unobserved,
     ) -> None:
         self._rows = rows
         self._leads = leads
         self._clock = clock
         self._tasks = tasks
+        self._delete = watched("retention", lambda: rows.delete_expired(CHUNK), observe)
         self._due = dict.fromkeys((self._prune, self._forget, self._tell), 0.0)
         self._loop_task: asyncio.Task[None] | None = None
 
@@ -93,7 +96,7 @@ class Retention:
         for chore, due in self._due.items():
             if began >= due:
                 self._due[chore] = began + await chore()
-        if not self._tasks or await self._rows.delete_expired(CHUNK) < CHUNK:
+        if not self._tasks or await self._delete() < CHUNK:
             return LOOK_S
         return REST * (time.monotonic() - began)
 

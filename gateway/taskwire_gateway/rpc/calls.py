@@ -12,6 +12,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import NoReturn, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ from google.rpc import status_pb2
 
 from taskwire_contracts.statuses import wire_message
 from taskwire_core.errors import RequestError, StoreUnavailable
+from taskwire_core.scope import begin, current_scope
 from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc import statuses
 from taskwire_gateway.rpc.durable_metadata import refuse_metadata
@@ -63,6 +65,8 @@ class Call:
         self.id = f"{_prefix}-{next(_numbers):x}"
         self.trailers: list[Trailer] = [(CALL_ID_KEY, self.id)]
         self._gate = gate
+        scope = current_scope()
+        begin(replace(scope, fields={**scope.fields, "call": self.id}))
 
     @property
     def owner(self) -> str:

@@ -50,8 +50,14 @@ Write = Callable[[Sequence[Planned]], Awaitable[list[Recorded]]]
 class Recording:
     """Between a use case that makes tasks and the store that keeps them."""
 
-    def __init__(self, dispatcher: Dispatching) -> None:
+    def __init__(
+        self,
+        dispatcher: Dispatching,
+        accepted: Callable[[Sequence[Task]], None] = lambda tasks: None,
+    ) -> None:
+        """`accepted` is told of the new tasks, for the metrics."""
         self._dispatcher = dispatcher
+        self._accepted = accepted
 
     async def record(self, new: Sequence[NewTask], write: Write) -> list[Accepted]:
         """The answers for `new`, committed, and on their way to the broker.
@@ -68,6 +74,7 @@ class Recording:
             self._dispatcher.unsure()
             raise
         self._dispatcher.dispatch(_to_publish(planned, recorded))
+        self._accepted([found.task for found in recorded if found.created])
         return [
             Accepted(found.task, Disposition.CREATED if found.created else Disposition.EXISTING)
             for found in recorded

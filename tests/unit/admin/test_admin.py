@@ -56,7 +56,7 @@ def test_it_is_alive_at_once_and_ready_when_the_service_says_so(admin: Admin, ad
 
 
 def test_metrics_are_those_of_its_own_registry(admin: Admin, address: str) -> None:
-    Counter("taskwire_test_things", "Things.", registry=admin.registry).inc()
+    Counter("taskwire_test_things", "Things.", registry=admin.instruments.registry).inc()
     status, body = get(address, "/metrics")
     assert status == 200
     assert "taskwire_test_things_total 1.0" in body
@@ -65,8 +65,8 @@ def test_metrics_are_those_of_its_own_registry(admin: Admin, address: str) -> No
 
 
 def test_two_services_of_one_process_do_not_share_their_metrics() -> None:
-    Counter("taskwire_test_things", "Things.", registry=Admin("gateway").registry)
-    Counter("taskwire_test_things", "Things.", registry=Admin("gateway").registry)
+    Counter("taskwire_test_things", "Things.", registry=Admin("gateway").instruments.registry)
+    Counter("taskwire_test_things", "Things.", registry=Admin("gateway").instruments.registry)
 
 
 def test_an_exception_that_is_logged_as_an_error_is_shown(address: str) -> None:
@@ -98,7 +98,7 @@ def test_a_closed_port_collects_no_more(admin: Admin) -> None:
         assert address is None
         LOG.error("failed", exc_info=ValueError("no"))
     LOG.error("failed", exc_info=ValueError("no"))
-    assert admin.exceptions.total == 1
+    assert admin.instruments.exceptions.total == 1
 
 
 def test_an_address_that_was_set_and_is_taken_is_an_error(admin: Admin, address: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
-from taskwire_admin.exception_book import ExceptionBook
+from taskwire_admin.instruments import Instruments
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import Event
@@ -63,7 +63,7 @@ def crew(lease: Lease, ledger: fakes.FakeLedger, tmp_path: Path) -> Iterator[Cre
             ),
         ),
         preparation=fakes.preparation(),
-        exceptions=ExceptionBook(),
+        instruments=Instruments(),
     )
     made.start()
     yield made

@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from taskwire_admin.exception_book import ExceptionBook
+from taskwire_admin.instruments import Instruments
 from taskwire_core.settings import Settings
 from taskwire_worker import post as post_module
 from taskwire_worker.heart import Heart, News
+from taskwire_worker.observation import Observations
 from taskwire_worker.post import Phase, Post
 from taskwire_worker.spawn import Child
 from tests.unit.worker.test_heart import FakeBook
@@ -27,7 +28,7 @@ def test_a_process_that_cannot_be_started_is_tried_again_later(
 
     monkeypatch.setattr(post_module, "spawn", no_room)
     heart = Heart(FakeBook(), interval_s=60, tell=ignore)
-    post = Post(Settings(), heart, ExceptionBook(), module="no.matter")
+    post = Post(Settings(), heart, Observations(Instruments()), module="no.matter")
     post.fill()
     assert post.child is None
     assert post.phase is Phase.EMPTY

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import taskwire_contracts
 from taskwire import Isolation
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
-from taskwire_admin.exception_book import ExceptionBook
+from taskwire_admin.instruments import Instruments
 from taskwire_core.failure import FailureKind
 from taskwire_core.lifecycle import State
 from taskwire_core.recovery import Settlement
@@ -47,7 +47,7 @@ def test_an_attempt_that_cannot_be_run_here_ends_at_once() -> None:
         submitter=lambda task: lambda request: Future(),
         settle=settled.append,
         done=ended.append,
-        log=AttemptLog(ExceptionBook()),
+        log=AttemptLog(Instruments()),
         max_result_bytes=1000,
     )
 

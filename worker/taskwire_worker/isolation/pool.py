@@ -87,6 +87,11 @@ class IsolationPool:
             self._runs.discard(run)
         self._put_back(child, reusable=run.child_is_idle)
 
+    @property
+    def children(self) -> int:
+        """How many children run an attempt or wait for one."""
+        return len(self._idle) + len(self._runs)
+
     def tick(self) -> None:
         """Kills what should have been killed by its own thread, which hangs in a read."""
         now = time.monotonic()
