@@ -5,12 +5,13 @@ Logs and Periskop show this and never the exception itself, whose text may hold 
 
 from __future__ import annotations
 
+import functools
 import linecache
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
 
-from taskwire_core.scrubbing import scrubbed_of_scope
+from taskwire_core.scrubbing import scrubbed, scrubbed_of_scope
 
 MAX_MESSAGE_CHARS = 1_000
 MAX_FRAMES = 30
@@ -96,6 +97,11 @@ def _frames(trace: TracebackType | None) -> tuple[Frame, ...]:
         if len(newest) > 2 * MAX_FRAMES:
             del newest[:MAX_FRAMES]
     return tuple(
-        Frame(file, line, name, linecache.getline(file, line).strip()[:_LONGEST_LINE])
-        for file, line, name in newest[-MAX_FRAMES:]
+        Frame(file, line, name, _code(file, line)) for file, line, name in newest[-MAX_FRAMES:]
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _code(file: str, line: int) -> str:
+    # Scrubbed as well: a password may stand in the source.
+    return scrubbed(linecache.getline(file, line).strip()[:_LONGEST_LINE])

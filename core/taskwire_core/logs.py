@@ -10,6 +10,7 @@ call, a task) is added to each line. Secrets are masked in all of it, exceptions
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import sys
@@ -80,6 +81,13 @@ _ExcInfo: TypeAlias = (
 
 class LineFormatter(logging.Formatter):
     """One line per record; the traceback of an exception follows it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, whatever other handlers have made of the record before."""
+        fresh = copy.copy(record)
+        # Another formatter keeps its own traceback here, with all that is in it.
+        fresh.exc_text = None
+        return super().format(fresh)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
         """Time in UTC, level, logger, message, and the fields."""

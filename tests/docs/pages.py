@@ -11,7 +11,7 @@ A block's first line says what the tests do with it, which readers do not see:
   and Redis. `console services server` is a server among the latter.
 - `console make`: targets of the Makefile, which are not run from a test.
 - `python`: a program that is run. With `file=NAME` any language is only written to that file.
-- `text`: a picture.
+- `text`: a picture. `yaml`: a part of somebody else's configuration.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from tests.docs.pages import Block, Command, commands
 from tests.support.eventually import eventually
 from tests.support.processes import alive, free_ports, spawn, stop_group
 
-_FURTHER_ADDRESSES = ("127.0.0.1:50052", "127.0.0.1:2525")
+_FURTHER_ADDRESSES = ("127.0.0.1:50052", "127.0.0.1:50080", "127.0.0.1:2525")
 
 
 class Session:

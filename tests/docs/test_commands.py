@@ -19,7 +19,7 @@ from tests.support.processes import free_ports
 from tests.support.servers import RabbitServer, RedisServer
 
 _LANES = frozenset({"polyglot", "services"})
-_LANGUAGES = frozenset({"console", "python", "proto", "text", "javascript", "json"})
+_LANGUAGES = frozenset({"console", "python", "proto", "text", "javascript", "json", "yaml"})
 _MARKS = _LANES | {"server", "make"}
 
 

@@ -20,6 +20,7 @@ from taskwire_gateway.rpc.task_lists import TaskLists
 from taskwire_gateway.rpc.task_service import TaskService
 from taskwire_gateway.rpc.task_watches import TaskWatches
 from tests.docs.facts import as_table, reason_rows, settings_rows
+from tests.docs.metric_facts import metric_rows
 from tests.docs.pages import PAGES, README, ROOT, code_spans, page, prose, table
 
 _TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
@@ -36,6 +37,28 @@ def test_no_page_names_a_setting_that_there_is_not() -> None:
     for each in PAGES:
         named = set(_SETTING.findall(each.read_text()))
         assert named <= known, f"{each.name}: {named - known}"
+
+
+def test_every_metric_is_listed() -> None:
+    rows = table(page("docs/observing.md"), "metric", "type", "of", "what it is")
+    assert rows == metric_rows(), as_table(metric_rows())
+
+
+def test_every_metric_has_a_name_as_prometheus_wants_it() -> None:
+    for name, kind, _, text in metric_rows():
+        assert re.fullmatch(r"`taskwire_[a-z_]+`", name)
+        assert name.endswith("_total`") == (kind == "counter")
+        assert not re.search(r"_(ms|us|minutes|kb|mb)(_|`)", name), "base units only"
+        assert text.endswith(".")
+
+
+def test_every_metric_of_an_alert_is_one_that_there_is() -> None:
+    known = {row[0].strip("`") for row in metric_rows()}
+    rows = table(page("docs/observing.md"), "alert", "when", "what to do")
+    assert rows
+    for _, expression, _ in rows:
+        for name in re.findall(r"taskwire_[a-z_]+", expression):
+            assert re.sub(r"_(bucket|sum|count)$", "", name) in known, name
 
 
 def test_every_reason_is_listed_with_its_code_and_what_to_do() -> None:
