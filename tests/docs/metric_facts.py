@@ -62,7 +62,7 @@ def _gateway() -> CollectorRegistry:
         metrics(registry)
     registry.register(
         GatewayState(
-            admission=Admission(),
+            admission=Admission(_NOTHING),
             dispatcher=Dispatcher(_NOTHING, _NOTHING, _NOTHING),
             connected=dict,
             leads=lambda: True,

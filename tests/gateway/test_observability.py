@@ -45,7 +45,10 @@ def shown(running: Running) -> str:
 async def test_calls_are_counted_by_method_and_code(running: Running) -> None:
     await running.submitted()
     await refusal(running.tasks.SubmitTask(running.request(type="acme.v1.No/Such")))
-    await refusal(running.channel.unary_unary("/made.up/Path")(b""))
+    made_up: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = running.channel.unary_unary(
+        "/made.up/Path"
+    )
+    await refusal(made_up(b""))
     found = numbers(running)
     calls = "taskwire_gateway_calls_total"
     assert found.sum(calls, method=f"{SERVICE}/SubmitTask", code="OK") == 1
@@ -225,6 +228,10 @@ async def test_a_loop_that_answers_is_healthy_and_one_that_has_ended_is_not(
 
 
 async def test_a_stream_of_requests_is_worked_on_message_by_message(running: Running) -> None:
-    with pytest.raises(grpc.aio.AioRpcError):
-        await running.channel.stream_unary("/made.up/Path")(iter([b"", b""]))
-    assert numbers(running).sum("taskwire_gateway_calls_total", code="UNIMPLEMENTED") == 1
+    messages = [pb.StreamSubmitTasksRequest(request=running.request()) for _ in range(3)]
+    answers = [answer async for answer in running.tasks.StreamSubmitTasks(iter(messages))]
+    assert len(answers) == 3
+    found = numbers(running)
+    method = f"{SERVICE}/StreamSubmitTasks"
+    assert found.sum("taskwire_gateway_calls_total", method=method, code="OK") == 1
+    assert found.sum("taskwire_gateway_tasks_accepted_total") == 3

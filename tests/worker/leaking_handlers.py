@@ -16,11 +16,10 @@ LOG = logging.getLogger("acme.tasks")
 def leaking(request: SendEmailRequest, context: TaskContext) -> SendEmailResponse:
     """Tells its input, in a thread."""
     try:
-        {}[request.subject]
+        raise KeyError(request.subject)
     except KeyError as error:
         LOG.exception("the handler's own line")
         raise RuntimeError(f"x{request.text}y amqp://me:hunter2@host/ token=hunter2") from error
-    return SendEmailResponse()
 
 
 @task("taskwire.examples.v1.ImageTasks/MakeThumbnail", isolation="process")
