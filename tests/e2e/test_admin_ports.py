@@ -36,7 +36,10 @@ def test_two_processes_are_added_up_and_a_killed_one_takes_nothing_away(
     try:
         stack.start_gateway()
         stack.start_worker(admin_listen=worker, worker_processes="2", worker_threads="1")
-        eventually(lambda: get(worker, "/readyz")[0] == 200, within=30, what="the worker is ready")
+        eventually(
+            lambda: "2 of 2 working" in get(worker, "/readyz")[1], within=30, what="both work"
+        )
+        assert get(worker, "/readyz")[0] == 200
         assert get(gateway, "/readyz")[0] == 200
         assert get(gateway, "/healthz")[0] == get(worker, "/healthz")[0] == 200
         with stack.client() as client:
