@@ -181,7 +181,13 @@ async def _serve(
     admin: Admin,
 ) -> None:
     identity = everybody(foundation.database, settings.user)
-    around = surroundings(contracts, foundation, identity, held=lambda: worker.unclaimed)
+    around = surroundings(
+        contracts,
+        foundation,
+        identity,
+        held=lambda: worker.unclaimed,
+        instruments=foundation.instruments,
+    )
     gateway = Gateway(around, tuning_of(settings, stack_traces=True))
     show(gateway, around.store, admin)
     await asyncio.to_thread(worker.start)
@@ -211,8 +217,10 @@ def surroundings(
     identity: Identity | None = None,
     *,
     held: Callable[[], int] = lambda: 0,
+    instruments: Instruments | None = None,
 ) -> Surroundings:
-    """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries."""
+    """What an embedded gateway stands on; `held` are the worker's unclaimed deliveries, and
+    `instruments` those of the foundation, of which one gateway can make use."""
 
     def feed(hearing: Hearing) -> EmbeddedFeed:
         return EmbeddedFeed(
@@ -249,7 +257,7 @@ def surroundings(
         make_broker=publisher,
         page_tokens=foundation.page_tokens,
         lists=foundation.lists,
-        instruments=foundation.instruments,
+        instruments=instruments or Instruments(),
     )
 
 

@@ -50,7 +50,8 @@ TUNING = Tuning(limits=LIMITS, stack_traces=True)
 
 @pytest.fixture
 async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator[Running]:
-    gateway = Gateway(surroundings(contracts, foundation), TUNING)
+    around = surroundings(contracts, foundation, instruments=foundation.instruments)
+    gateway = Gateway(around, TUNING)
     port = await gateway.start("127.0.0.1:0")
     address = f"127.0.0.1:{port}"
     async with grpc.aio.insecure_channel(address) as channel:
