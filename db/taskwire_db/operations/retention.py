@@ -62,6 +62,10 @@ _OLDEST_CHANGES = (
     .limit(sa.bindparam("limit", type_=sa.Integer()))
 )
 
+# A place of PostgreSQL's log is a snapshot, and looks back to the oldest transaction that was
+# under way, whoever's it was in the whole cluster: what a place of this moment needs is kept.
+_NEEDED = sa.text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+
 
 def prune_changes(tx: Transaction, limits: Sequence[int]) -> list[int]:
     """How many rows of the change log were looked at and deleted, about `limit` at a time."""
@@ -69,8 +73,11 @@ def prune_changes(tx: Transaction, limits: Sequence[int]) -> list[int]:
 
 
 def _prune_changes(tx: Transaction, limit: int) -> int:
+    needed = None if tx.database.is_sqlite else tx.connection.execute(_NEEDED).scalar_one()
     last, old = 0, 0
     for number, time_us in tx.connection.execute(_OLDEST_CHANGES, {"limit": limit}):
+        if needed is not None and number >= needed:
+            break
         # A time far ahead was written while the clock was wrong: it must not keep the rest.
         if abs(tx.now_us - time_us) <= CHANGES_KEPT_US:
             break
