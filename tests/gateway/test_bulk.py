@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -19,8 +21,10 @@ from taskwire.v1 import (
     task_service_pb2,
 )
 from taskwire_contracts import Contracts
+from taskwire_core.bulk import BulkPreview
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
+from taskwire_db import bulk_reading
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
 from taskwire_gateway.keeper import bulk as runner
@@ -415,3 +419,23 @@ async def test_a_purge_of_a_queue_that_nobody_has_heard_of_is_not_found(running:
     assert (found.reason, found.metadata["near"]) == ("QUEUE_NOT_FOUND", "images")
     empty = await refusal(queues.PurgeQueue(queue_service_pb2.PurgeQueueRequest()))
     assert empty.reason == "FIELD_VIOLATION"
+
+
+async def test_previews_that_take_long_hold_up_no_read_of_a_task(
+    running: Running, bulk: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.submitted()
+    go_on, begun = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> BulkPreview:
+        begun.set()
+        assert go_on.wait(60)
+        return BulkPreview(7, ())
+
+    monkeypatch.setattr(bulk_reading, "preview", slow)
+    request = pb.BulkDeleteTasksRequest(filter="state = FAILED")
+    calls = [asyncio.ensure_future(bulk.BulkDeleteTasks(request)) for _ in range(4)]
+    await eventually_async(begun.is_set)
+    assert await state(running, task_id) == task_pb2.TASK_STATE_QUEUED
+    go_on.set()
+    assert [(await call).preview.task_count for call in calls] == [7, 7, 7, 7]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from taskwire_core.bulk import BulkChunk, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.task import Task
@@ -11,17 +14,24 @@ from taskwire_db import operations as db
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 
+R = TypeVar("R")
+
 
 class GatewayBulkStore:
-    """See `BulkStore`."""
+    """See `BulkStore`.
+
+    What looks for the tasks of a filter may read a million rows. It has a thread of its own, so
+    that nobody who wants to know about one task waits behind it.
+    """
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
+        self._search = ThreadPoolExecutor(1, thread_name_prefix="taskwire-bulk")
 
     async def preview(self, scope: BulkScope, sample: int) -> BulkPreview:
         """See `BulkBook`."""
-        return await self._reader.call(reading.preview, scope, sample)
+        return await self._searched(lambda: reading.preview(self._reader, scope, sample))
 
     async def begin(self, new: NewBulk) -> BulkOperation | None:
         """See `BulkBook`."""
@@ -49,7 +59,7 @@ class GatewayBulkStore:
 
     async def next_tasks(self, bulk: BulkOperation, limit: int) -> tuple[list[bytes], bool]:
         """See `BulkWork`."""
-        return await self._reader.call(reading.next_tasks, bulk, limit)
+        return await self._searched(lambda: reading.next_tasks(self._reader, bulk, limit))
 
     async def with_input(self, ids: Sequence[bytes]) -> Mapping[bytes, Task]:
         """See `BulkWork`."""
@@ -62,3 +72,6 @@ class GatewayBulkStore:
     async def forget(self, before_us: int) -> int:
         """See `BulkWork`."""
         return await self._writer.call(db.forget_bulk, before_us)
+
+    async def _searched(self, search: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._search, search)
