@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Deleted, Task
+from taskwire_db.clock import Clock
 from taskwire_db.database import Database, Operation, Transaction
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,11 @@ class Writer:
         """Held to add to what is pending, so that nothing comes after the end."""
         self._closed = False
         self._thread.start()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the store that it writes to."""
+        return self._database.clock
 
     def run(self, operation: Operation[Item, Result], item: Item) -> Future[Result]:
         """A future of `operation`'s result for `item`, from any thread.

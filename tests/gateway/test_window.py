@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch
 from taskwire_gateway.dispatch.dispatcher import Dispatcher
 from taskwire_gateway.dispatch.window import FIRST_RATE, LEAST, Window, Windows
@@ -60,9 +61,13 @@ class Marks:
     def __init__(self) -> None:
         self.marked: list[Dispatch] = []
         self.released = 0
+        self.away = 0
         self.paused_queues: frozenset[str] = frozenset()
 
     async def release_unpublished(self) -> int:
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailable("away")
         self.released += 1
         return 1
 
@@ -174,6 +179,15 @@ async def test_a_type_without_a_worker_is_left_to_the_backlog() -> None:
 
 async def test_a_submission_that_nobody_is_sure_of_is_left_to_the_backlog() -> None:
     dispatcher = await started(Broker(), marks := Marks())
+    dispatcher.unsure()
+    await eventually_async(lambda: marks.released == 1)
+    assert dispatcher.spilled.is_set()
+    await dispatcher.close()
+
+
+async def test_what_nobody_is_sure_of_is_not_forgotten_while_the_store_is_away() -> None:
+    dispatcher = await started(Broker(), marks := Marks())
+    marks.away = 1
     dispatcher.unsure()
     await eventually_async(lambda: marks.released == 1)
     assert dispatcher.spilled.is_set()

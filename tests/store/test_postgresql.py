@@ -24,6 +24,7 @@ from taskwire_db.writer import Writer
 from tests.store.invariants import check_invariants
 from tests.store.steps import SECOND, claim, new_task, running, submit, unit, worker
 from tests.support.eventually import eventually
+from tests.support.lost_answers import lose_the_answer
 from tests.support.postgres import PostgresServer
 from tests.support.stores import Stores
 
@@ -95,23 +96,6 @@ def test_the_lease_clock_goes_on_when_the_server_is_started_anew() -> None:
 
 
 # What happens to a commit.
-
-
-def lose_the_answer(
-    database: Database, monkeypatch: pytest.MonkeyPatch, *, committed: bool
-) -> None:
-    """The next COMMIT is done, or it is not; either way the connection breaks before it says so."""
-    dialect = database.engine.dialect
-    as_ever = dialect.do_commit
-
-    def commit_and_break(connection: Any) -> None:
-        monkeypatch.setattr(dialect, "do_commit", as_ever)
-        if committed:
-            connection.commit()
-        connection.dbapi_connection.close()
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    monkeypatch.setattr(dialect, "do_commit", commit_and_break)
 
 
 def test_a_submission_whose_answer_was_lost_was_made(

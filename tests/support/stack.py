@@ -56,12 +56,13 @@ def journal_entries(journal: Path, key: str | None = None) -> list[Entry]:
 
 
 class Stack:
-    """Starts, kills and restarts one gateway and one worker; `close` ends all."""
+    """Starts, kills and restarts gateways and workers, each by its name; `close` ends all."""
 
     def __init__(self, *, rabbitmq_url: str, redis_url: str, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="taskwire-stack-"))
         (self.port,) = free_ports(1)
         self.address = f"127.0.0.1:{self.port}"
+        self.addresses = {"gateway": self.address}
         self.journal = self.folder / "journal.txt"
         self.journal.touch()
         self.contracts, self.python = journal_contract()
@@ -91,10 +92,19 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start_gateway(self) -> None:
-        """Start, and return when it serves."""
-        self._start("gateway", "gateway")
-        eventually(self._serving, within=30, what=f"the gateway serves; {self.log('gateway')}")
+    def start_gateway(self, name: str = "gateway") -> None:
+        """Start, and return when it serves; each has an address of its own, and keeps it."""
+        if name not in self.addresses:
+            (port,) = free_ports(1)
+            self.addresses[name] = f"127.0.0.1:{port}"
+        address = self.addresses[name]
+        self._start(name, "gateway", listen=address)
+
+        def serves() -> bool:
+            assert alive(self.processes[name]), self.log(name)
+            return serving(address)
+
+        eventually(serves, within=30, what=f"{name} serves; {self.log(name)}")
 
     def start_keeper(self, name: str = "keeper") -> None:
         """Start a keeper of its own, and return when it stands for leader."""
@@ -124,10 +134,6 @@ class Stack:
         stop_group(self.processes[name], within=60)
         return self.processes[name].returncode
 
-    def _serving(self) -> bool:
-        assert alive(self.processes["gateway"]), self.log("gateway")
-        return serving(self.address)
-
     def entries(self, key: str | None = None) -> list[Entry]:
         """The journal, oldest first; only the lines of `key` when it is given."""
         return journal_entries(self.journal, key)
@@ -141,9 +147,9 @@ class Stack:
         )
         return next(e for e in self.entries(key) if e.what == what)
 
-    def client(self) -> Client:
-        """A client of the gateway."""
-        return Client(self.address)
+    def client(self, gateway: str = "gateway") -> Client:
+        """A client of a gateway."""
+        return Client(self.addresses[gateway])
 
     def close(self) -> None:
         """End every process and remove the folder."""

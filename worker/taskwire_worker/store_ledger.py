@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 
+from taskwire_core.errors import OutcomeUnknown, StoreUnavailable
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task
 from taskwire_db import operations
@@ -19,11 +23,12 @@ from taskwire_db.operations import (
     Submitted,
     Sweep,
 )
-from taskwire_db.operations.hand_back import hand_back
+from taskwire_db.operations.hand_back import Unheard, hand_back, hand_back_unheard
 from taskwire_db.writer import Writer
 from taskwire_worker.ports import AttemptOver, KeyReused, Renewal, Report, WorkerRow
 
 _LOG = logging.getLogger(__name__)
+_RETRY_S = 0.5
 
 
 def claim_groups(tx: Transaction, groups: Sequence[Sequence[ClaimRequest]]) -> list[list[Task]]:
@@ -38,10 +43,37 @@ class StoreLedger:
     def __init__(self, writer: Writer, worker_id: bytes) -> None:
         self._writer = writer
         self._worker_id = worker_id
+        self._claiming = threading.Lock()
+        self._unheard_since_us: int | None = None
+        """When a claim was sent whose answer was lost: its tasks may be ours, and run nowhere."""
 
     def claim(self, dispatches: Sequence[Dispatch]) -> Sequence[Task]:
         requests = [ClaimRequest(d.task_id, self._worker_id) for d in dispatches]
-        return self._writer.run(claim_groups, requests).result()
+        with self._claiming:
+            self._give_back_unheard()
+            sent_us = self._writer.clock.now_us()
+            try:
+                return self._writer.run(claim_groups, requests).result()
+            except OutcomeUnknown:
+                self._unheard_since_us = sent_us
+                # The next delivery may be long in coming.
+                threading.Thread(target=self._make_sure, name="unheard-claims", daemon=True).start()
+                raise
+
+    def _give_back_unheard(self) -> None:
+        if self._unheard_since_us is None:
+            return
+        unheard = Unheard(self._worker_id, self._unheard_since_us)
+        given_back = self._writer.run(hand_back_unheard, unheard).result()
+        self._unheard_since_us = None
+        _LOG.warning("the answer to a claim was lost", extra={"count": len(given_back)})
+
+    def _make_sure(self) -> None:
+        while True:
+            time.sleep(_RETRY_S)
+            with self._claiming, contextlib.suppress(StoreUnavailable):
+                self._give_back_unheard()
+                return
 
     def settle(self, settlement: Settlement) -> Future[Task | None]:
         return self._writer.run(operations.settle, settlement)

@@ -217,8 +217,14 @@ class Dispatcher:
         waited_s = self._monotonic() - self._unsure_since
         if waited_s < (UNSURE_BUSY_S if self._publishing() else UNSURE_S):
             return
-        self._unsure_since = None
-        if await self._marks.release_unpublished():
+        since, self._unsure_since = self._unsure_since, None
+        try:
+            released = await self._marks.release_unpublished()
+        except BaseException:
+            # Whoever made us unsure is often why this fails as well.
+            self._unsure_since = since
+            raise
+        if released:
             self.spilled.set()
 
     async def _measure(self) -> None:
