@@ -111,10 +111,15 @@ _queued = is_state(tasks.c.state, State.QUEUED)
 _waiting = is_state(tasks.c.state, State.SCHEDULED, State.QUEUED, State.RETRYING)
 
 INDEX_CONDITIONS: dict[str, tuple[list[sa.ColumnElement[object]], sa.ColumnElement[bool]]] = {
-    # What is not yet with the broker: a gateway's own rows, and (gateway_id NULL) the leader's.
-    "ix_tasks_undispatched": (
-        [tasks.c.gateway_id, tasks.c.queue, tasks.c.priority, tasks.c.id],
-        sa.and_(_queued, tasks.c.dispatched_at.is_(None)),
+    # What is not yet with the broker: the leader's rows, in the order in which it takes them,
+    # however many there are, and each gateway's own.
+    "ix_tasks_backlog": (
+        [tasks.c.queue, tasks.c.priority.desc(), tasks.c.id],
+        sa.and_(_queued, tasks.c.dispatched_at.is_(None), tasks.c.gateway_id.is_(None)),
+    ),
+    "ix_tasks_unpublished": (
+        [tasks.c.gateway_id],
+        sa.and_(_queued, tasks.c.dispatched_at.is_(None), tasks.c.gateway_id.is_not(None)),
     ),
     "ix_tasks_dispatched": (
         [tasks.c.queue, tasks.c.dispatched_at],

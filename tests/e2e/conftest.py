@@ -11,7 +11,16 @@ from tests.support.stack import Stack, stack
 
 
 @pytest.fixture
-def services(rabbit: RabbitServer, redis_server: RedisServer) -> Iterator[Stack]:
+def database_url() -> str | None:
+    """The database of `services`, None for SQLite's; a file whose tests need both overrides it."""
+    return None
+
+
+@pytest.fixture
+def services(
+    rabbit: RabbitServer, redis_server: RedisServer, database_url: str | None
+) -> Iterator[Stack]:
     """A gateway and a worker of this test's own, over the shared servers."""
-    with stack(rabbitmq_url=rabbit.url, redis_url=redis_server.url) as made:
+    database = {} if database_url is None else {"database_url": database_url}
+    with stack(rabbitmq_url=rabbit.url, redis_url=redis_server.url, **database) as made:
         yield made

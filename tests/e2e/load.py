@@ -15,6 +15,7 @@ from taskwire_db.models import tasks
 from tests.e2e.work import submit
 from tests.store.invariants import check_invariants
 from tests.support.eventually import eventually
+from tests.support.stack import Stack
 
 
 class Load:
@@ -80,10 +81,10 @@ class Load:
                 return turn
 
 
-def check_nothing_lost(url: str, load: Load, *, within: float) -> None:
+def check_nothing_lost(services: Stack, load: Load, *, within: float) -> None:
     """Every acknowledged task has SUCCEEDED, once, and the database is whole."""
     assert len(set(load.acknowledged.values())) == len(load.acknowledged)
-    database = Database(url, writable=False)
+    database = Database(services.settings["database_url"], writable=False)
     live = sa.select(
         tasks.c.id, tasks.c.state, tasks.c.version, tasks.c.attempt, tasks.c.dispatched_at
     ).where(tasks.c.state < int(State.SUCCEEDED))
@@ -91,7 +92,7 @@ def check_nothing_lost(url: str, load: Load, *, within: float) -> None:
     def all_ended() -> bool:
         with database.snapshot() as connection:
             rows = connection.execute(live.limit(3)).all()
-        assert not rows, f"these have not ended: {rows}"
+        assert not rows, f"these have not ended: {rows}; {services.logs()}"
         return True
 
     try:

@@ -16,6 +16,11 @@ from tests.support.stack import Stack
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
 
+@pytest.fixture
+def database_url(store_url: str) -> str:
+    return store_url
+
+
 def test_a_task_is_submitted_run_and_watched_to_its_end(services: Stack) -> None:
     with services.client() as client:
         task_id = submit(client, "plain", 0.5)

@@ -341,6 +341,16 @@ def test_a_sweep_looks_into_its_index_and_not_at_all_tasks(
     assert index in plans_of(database, lambda tx: operation(tx, [ops.Sweep()]))
 
 
+def test_the_backlog_is_taken_in_the_order_of_its_index(database: Database) -> None:
+    wish = ops.Backlog("images", ("acme.v1.Images/Shrink",), 10, b"gateway")
+    assert "ix_tasks_backlog" in plans_of(database, lambda tx: ops.take_backlog(tx, [wish]))
+
+
+def test_the_rows_of_a_gateway_are_found_by_their_index(database: Database) -> None:
+    work = plans_of(database, lambda tx: ops.release_gateway(tx, [b"gateway"]))
+    assert "ix_tasks_unpublished" in work
+
+
 def test_stranded_rows_are_found_by_their_index(database: Database) -> None:
     lost = ops.Stranded("images", 1)
     assert "ix_tasks_dispatched" in plans_of(database, lambda tx: ops.sweep_stranded(tx, [lost]))
@@ -351,8 +361,7 @@ def test_a_group_is_looked_up_by_the_primary_key(database: Database) -> None:
     assert "tasks_pkey" in plans_of(database, lambda tx: ops.claim(tx, some))
 
 
-# A third has ended, and of the rest a sixth each is scheduled for later, with the broker, waits for
-# a gateway of its own, and runs.
+# A third has ended; a sixth each is scheduled for later, with the broker, with a gateway, or runs.
 POPULATE = """
     UPDATE tasks SET version = version + 1, not_before = not_before + 1e12::bigint,
       state = (ARRAY[8, 8, 1, 2, 2, 3])[kind], worker_id = CASE kind WHEN 6 THEN :worker END,

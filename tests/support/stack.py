@@ -125,6 +125,10 @@ class Stack:
         path = self.folder / f"{name}.log"
         return path.read_text()[-4000:] if path.exists() else ""
 
+    def logs(self) -> str:
+        """What every process has logged so far, for a test that fails."""
+        return "\n".join(f"{name}: {self.log(name)}" for name in self.processes)
+
     def kill(self, name: str) -> None:
         """SIGKILL to the process and all its children."""
         kill_group(self.processes[name])
