@@ -1,8 +1,9 @@
 """Lists and counts with very many tasks, through the real gateway, on SQLite and on PostgreSQL.
 
 A million tasks are put straight into the tables. One client then asks query after query, each
-shape in turn with pages at its beginning and deep inside, while nothing else runs; then all pages
-of a list are walked while a writer submits tasks. Times are those of the client.
+shape in turn, twenty pages deep, while nothing else runs here; then all pages of a list are walked
+while a writer submits tasks. Times are those of the client; CPU is what the gateway and the
+database used for a query, which says more on a machine that others use too.
 
     make bench-lists
     make bench-lists BENCH="--tasks 100000 --stores sqlite"
@@ -16,13 +17,15 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import grpc
 import sqlalchemy as sa
 
-from bench.machine import environment
+from bench.machine import cpu_ns, environment, family
 from bench.many_tasks import RARE_TYPE, TYPES, insert_many
 from taskwire.client import Client
 from taskwire.v1 import task_service_pb2 as pb
@@ -93,34 +96,38 @@ def main() -> None:
     arguments.add_argument("--queries", type=int, default=500, help="per shape")
     arguments.add_argument("--stores", default="sqlite,postgresql")
     chosen = arguments.parse_args()
-    results: dict[str, dict[str, list[float]]] = {}
+    results: dict[str, dict[str, list[Cost]]] = {}
     walks: list[str] = []
     for name in chosen.stores.split(","):
-        with _stack(name) as stack:
+        with _stack(name) as (stack, others):
             began = time.monotonic()
             _fill(stack.settings["database_url"], chosen.tasks)
             print(f"{name}: {chosen.tasks:,} tasks in {time.monotonic() - began:.0f} s", flush=True)
             stack.start_gateway()
+            servers = [stack.processes["gateway"].pid, *others]
             with grpc.insecure_channel(stack.address) as channel:
-                stub = task_service_pb2_grpc.TaskServiceStub(channel)
-                results[name] = _measure(name, stub, chosen.queries)
+                asking = Asking(task_service_pb2_grpc.TaskServiceStub(channel), servers)
+                results[name] = _measure(name, asking, chosen.queries)
             with stack.client() as client:
                 walks.append(f"{name}: {_walk(client, stack.address)}")
     print(f"\n{environment({}, {})}\n")
     print(_table(results), *walks, sep="\n")
-    late = [
-        f"{store} {shape.name}"
-        for store, times in results.items()
-        for shape in SHAPES
-        if shape.required and _p99(times[shape.name]) >= 50
-    ]
-    print("p99 of 50 ms or more:", ", ".join(late) or "none")
+    for which in ("wall", "cpu"):
+        late = [
+            f"{store} {shape.name}"
+            for store, costs in results.items()
+            for shape in SHAPES
+            if shape.required and _percentiles(costs[shape.name], which)[1] >= 50
+        ]
+        print(f"p99 of 50 ms or more, {which}:", ", ".join(late) or "none")
 
 
 @contextlib.contextmanager
-def _stack(store: str) -> Iterator[Stack]:
-    """A taskwire over servers of its own, with an empty database and nothing running yet."""
+def _stack(store: str) -> Iterator[tuple[Stack, list[int]]]:
+    """A taskwire over servers of its own, with an empty database and nothing running yet, and
+    the process of its database, if there is one."""
     with contextlib.ExitStack() as stack:
+        others = []
         rabbit, redis = RabbitServer(), RedisServer()
         for server in (rabbit, redis):
             stack.callback(server.close)
@@ -131,9 +138,10 @@ def _stack(store: str) -> Iterator[Stack]:
             stack.callback(postgres.close)
             postgres.start()
             urls["database_url"] = stack.enter_context(database_of(postgres))
+            others = [int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])]
         made = Stack(**urls)
         stack.callback(made.close)
-        yield made
+        yield made, others
 
 
 def _fill(url: str, count: int) -> None:
@@ -149,34 +157,54 @@ def _fill(url: str, count: int) -> None:
     database.close()
 
 
-def _measure(store: str, tasks: Stub, queries: int) -> dict[str, list[float]]:
-    """Milliseconds of each query, by shape."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One query: how long its answer took, and what CPU gateway and database used for it."""
+
+    wall: float
+    cpu: float
+
+
+class Asking:
+    """Asks queries, and tells what each cost in milliseconds."""
+
+    def __init__(self, tasks: Stub, servers: Sequence[int]) -> None:
+        self._tasks = tasks
+        self._servers = servers
+        self._family: list[int] = []
+
+    def costs(self, shape: Shape) -> Iterator[Cost]:
+        """Asks for ever, filter by filter and page by page."""
+        self._family = [pid for server in self._servers for pid in family(server)]
+        for filter_ in itertools.cycle(shape.filters):
+            if shape.group_by is not None:
+                count = pb.CountTasksRequest(filter=filter_, group_by=shape.group_by)
+                yield self._cost(partial(self._tasks.CountTasks, count))[1]
+                continue
+            request = pb.ListTasksRequest(filter=filter_, order_by=shape.order_by)
+            for _ in range(PAGES):
+                page, cost = self._cost(partial(self._tasks.ListTasks, request))
+                yield cost
+                if not page.next_page_token:
+                    break
+                request.page_token = page.next_page_token
+
+    def _cost(self, ask: Callable[[], Any]) -> tuple[Any, Cost]:  # any answer
+        used, began = cpu_ns(self._family), time.perf_counter()
+        answer = ask()
+        wall = (time.perf_counter() - began) * 1e3
+        return answer, Cost(wall, (cpu_ns(self._family) - used) / 1e6)
+
+
+def _measure(store: str, asking: Asking, queries: int) -> dict[str, list[Cost]]:
+    """What the queries of each shape cost."""
     found = {}
     for shape in SHAPES:
-        asking = _ask(tasks, shape)
         # The first ones fill caches and compile statements.
-        times = [next(asking) for _ in range(WARM_UP + queries)][WARM_UP:]
-        found[shape.name] = times
-        print(f"{store}, {shape.name}: {_figures(times)}", flush=True)
+        costs = [*itertools.islice(asking.costs(shape), WARM_UP + queries)][WARM_UP:]
+        found[shape.name] = costs
+        print(f"{store}, {shape.name}: {_figures(costs)}", flush=True)
     return found
-
-
-def _ask(tasks: Stub, shape: Shape) -> Iterator[float]:
-    """Asks for ever, filter by filter and page by page, and tells how long each answer took."""
-    for filter_ in itertools.cycle(shape.filters):
-        if shape.group_by is not None:
-            began = time.perf_counter()
-            tasks.CountTasks(pb.CountTasksRequest(filter=filter_, group_by=shape.group_by))
-            yield (time.perf_counter() - began) * 1_000
-            continue
-        request = pb.ListTasksRequest(filter=filter_, order_by=shape.order_by)
-        for _ in range(PAGES):
-            began = time.perf_counter()
-            page = tasks.ListTasks(request)
-            yield (time.perf_counter() - began) * 1_000
-            if not page.next_page_token:
-                break
-            request.page_token = page.next_page_token
 
 
 def _walk(client: Client, address: str) -> str:
@@ -210,20 +238,24 @@ def _walk(client: Client, address: str) -> str:
     )
 
 
-def _p99(times: list[float]) -> float:
-    return statistics.quantiles(times, n=100)[98]
+def _percentiles(costs: Sequence[Cost], which: str) -> tuple[float, float]:
+    """The median and the 99th percentile."""
+    values = [getattr(cost, which) for cost in costs]
+    return statistics.median(values), statistics.quantiles(values, n=100)[98]
 
 
-def _figures(times: list[float]) -> str:
-    return f"{statistics.median(times):.1f} | {_p99(times):.1f}"
+def _figures(costs: Sequence[Cost]) -> str:
+    return " | ".join(
+        f"{figure:.1f}" for which in ("wall", "cpu") for figure in _percentiles(costs, which)
+    )
 
 
-def _table(results: dict[str, dict[str, list[float]]]) -> str:
-    stores = list(results)
-    heading = " | ".join(f"{store} p50 | p99" for store in stores)
-    lines = [f"| query | {heading} |", "|---|" + "---|---|" * len(stores)]
+def _table(results: dict[str, dict[str, list[Cost]]]) -> str:
+    columns = ("p50", "p99", "CPU p50", "CPU p99")
+    heading = " | ".join(f"{store} {column}" for store in results for column in columns)
+    lines = [f"| query | {heading} |", "|---|" + "---|" * (len(columns) * len(results))]
     for shape in SHAPES:
-        figures = " | ".join(_figures(results[store][shape.name]) for store in stores)
+        figures = " | ".join(_figures(costs[shape.name]) for costs in results.values())
         lines.append(f"| {shape.name} | {figures} |")
     return "\n".join(lines)
 

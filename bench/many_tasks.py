@@ -124,6 +124,8 @@ class _Row:
             "dispatch": 1,
             "cancel_requested": 0,
             "labels": self.labels_text,
+            "generation": 0,
+            "follow_up_count": 0,
         }
         return tuple(values.get(column.name) for column in tasks.columns)
 
