@@ -61,14 +61,17 @@ wheel: setup ## Build dist/taskwire-….whl, with the .proto files, descriptor s
 .PHONY: test
 test: setup ## Run all tests but those of other languages; installs their servers if it may.
 	@.ci/install-servers
-	@$(MAKE) test-fast
+	$(SIDE_BY_SIDE)
 	$(BIN)/pytest -m "(servers or slow) and not polyglot"
 
-# The fast tests run side by side, one process a core. Those that start servers, and kill them,
-# run one after another: their bounds are of times that a busy machine would stretch.
+# These tests run side by side, one process a core. Those that start servers, and kill them, run
+# one after another: their bounds are of times that a busy machine would stretch.
+SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers and not polyglot and not slow"
+
+# Left out are the folders whose tests start taskwire, or a command of it, as a process.
 .PHONY: test-fast
-test-fast: setup ## Run the tests that need no server and little time: some two minutes.
-	$(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers and not polyglot and not slow"
+test-fast: setup ## Run the tests that start no server and no process: under two minutes.
+	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging)
 
 # Go writes to its settings folder as well, so that one moves too; what it reads there stays.
 GO_ENV := GOENV="$$(go env GOENV)" XDG_CONFIG_HOME="$(CACHE)/config" GOPATH="$(CACHE)/go" \
