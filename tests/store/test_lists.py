@@ -96,7 +96,7 @@ def test_a_walk_meets_every_match_once_and_in_order(
     with pytest.MonkeyPatch.context() as patch:
         if small:
             for module in (plans, pages):
-                for name in ("MOST_ROWS", "MOST_ENTRIES", "MOST_SORTED"):
+                for name in ("MOST_ROWS", "MOST_ENTRIES", "MOST_COUNTED", "MOST_SORTED"):
                     if hasattr(module, name):
                         patch.setattr(module, name, 20)
             patch.setattr(plans, "MOST_RANGES", 10)
