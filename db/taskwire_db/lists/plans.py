@@ -19,7 +19,7 @@ from taskwire_db.lists.cohorts import Cohorts, cohorts_of, is_alone
 from taskwire_db.models import task_labels
 
 MOST_ROWS = 1_000
-MOST_ENTRIES = 3_000
+MOST_ENTRIES = 2_000
 """How many candidates a page looks at before it ends, full or not: when their rows have to be
 read, and when entries of indexes are enough. Either takes some 30 ms with a million tasks, so
 that one page in a hundred does not take 50."""
