@@ -19,10 +19,9 @@ from taskwire_db.lists.cohorts import Cohorts, cohorts_of, is_alone
 from taskwire_db.models import task_labels
 
 MOST_ROWS = 1_000
-MOST_ENTRIES = 2_000
+MOST_ENTRIES = 1_000
 """How many candidates a page looks at before it ends, full or not: when their rows have to be
-read, and when entries of indexes are enough. Either takes some 30 ms with a million tasks, so
-that one page in a hundred does not take 50."""
+read, and when entries of indexes are enough. docs/performance.md has what they cost."""
 
 MOST_COUNTED = 10_000
 """How many tasks of a label are counted to find out which index is the shorter way."""
