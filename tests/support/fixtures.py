@@ -41,7 +41,8 @@ def _started(kind: type[Server]) -> Server:
     raise AssertionError("unreachable")
 
 
-def _running(kind: type[Server]) -> Iterator[Server]:
+def running(kind: type[Server]) -> Iterator[Server]:
+    """A server from its start to the end of a fixture."""
     server = _started(kind)
     try:
         yield server
@@ -52,37 +53,37 @@ def _running(kind: type[Server]) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[RabbitServer]:
     """A RabbitMQ that the whole run shares; never stop it."""
-    yield from _running(RabbitServer)
+    yield from running(RabbitServer)
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis that the whole run shares; never stop or flush it."""
-    yield from _running(RedisServer)
+    yield from running(RedisServer)
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL that the whole run shares; never stop it, and take `store_url` if you can."""
-    yield from _running(PostgresServer)
+    yield from running(PostgresServer)
 
 
 @pytest.fixture
 def killable_rabbit() -> Iterator[RabbitServer]:
     """A RabbitMQ of this test's own (7 s)."""
-    yield from _running(RabbitServer)
+    yield from running(RabbitServer)
 
 
 @pytest.fixture
 def killable_redis() -> Iterator[RedisServer]:
     """A Redis of this test's own."""
-    yield from _running(RedisServer)
+    yield from running(RedisServer)
 
 
 @pytest.fixture
 def killable_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this test's own (1.5 s)."""
-    yield from _running(PostgresServer)
+    yield from running(PostgresServer)
 
 
 @pytest.fixture
