@@ -73,6 +73,11 @@ SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers
 test-fast: setup ## Run the tests that start no server and no process: under two minutes.
 	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging)
 
+.PHONY: mutations
+mutations: setup ## Remove each guard on a copy of the tree: a test must fail; ONLY=name for one, WRITE=1 for the docs.
+	@.ci/install-servers
+	@$(BIN)/python -m tests.mutations $(ONLY) $(if $(WRITE),--write)
+
 # Go writes to its settings folder as well, so that one moves too; what it reads there stays.
 GO_ENV := GOENV="$$(go env GOENV)" XDG_CONFIG_HOME="$(CACHE)/config" GOPATH="$(CACHE)/go" \
 	GOBIN="$(CACHE)/bin" GOMODCACHE="$(CACHE)/go/mod" GOCACHE="$(CACHE)/go-build" \

@@ -161,6 +161,15 @@ def test_a_handed_back_attempt_uses_no_budget(database: Database, clock: ManualC
     assert succeed(database, again) is not None
 
 
+def test_an_attempt_that_was_given_back_settles_nothing(database: Database) -> None:
+    task = running(database)
+    back = database.execute(ops.settle, recovery.handed_back(task, "drain"))
+    assert back is not None
+    assert back.attempt == task.attempt, "the number alone would let it through"
+    assert succeed(database, task) is None
+    assert claimed(database, task.id, worker(database)).attempt == 2
+
+
 def test_the_attempts_of_a_task_are_told_in_full(
     database: Database, reader: Reader, clock: ManualClock
 ) -> None:

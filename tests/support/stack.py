@@ -82,7 +82,8 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """What both services are started with."""
-        path = os.pathsep.join([str(self.python), str(TESTS.parent)])
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
+        path = os.pathsep.join([str(self.python), str(TESTS.parent), *inherited])
         journal = {"PYTHONPATH": path, "JOURNAL_FILE": str(self.journal)}
         return {**environment(**self.settings), **journal}
 
