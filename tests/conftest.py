@@ -7,6 +7,7 @@ from tests.support.fixtures import (
     killable_rabbit,
     killable_redis,
     postgres,
+    proxies,
     rabbit,
     redis_server,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "killable_redis",
     "postgres",
     "postgresql_stores",
+    "proxies",
     "rabbit",
     "redis_server",
     "smtp",

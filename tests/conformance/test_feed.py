@@ -37,8 +37,8 @@ from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_bell import RedisCancelBell
 from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.feed.wire import Names
+from tests.chaos.proxies import Proxies
 from tests.support.eventually import eventually, eventually_async
-from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 from tests.support.tasks import succeeded, task
 
@@ -395,10 +395,9 @@ async def test_a_killed_redis_costs_little_and_everything_returns_with_it(
 
 @pytest.mark.servers
 async def test_a_half_open_connection_is_noticed_and_replaced(
-    redis_server: RedisServer, deployment_id: bytes, heard: Heard
+    redis_server: RedisServer, proxies: Proxies, deployment_id: bytes, heard: Heard
 ) -> None:
-    proxy = Proxy(redis_server.port)
-    proxy.start()
+    proxy = proxies.before(redis_server.port)
     through = RedisSide(f"redis://127.0.0.1:{proxy.port}/0", deployment_id)
     feed = through.feed(heard)
     announcer = RedisSide(redis_server.url, deployment_id).announcer()
@@ -423,10 +422,9 @@ async def test_a_half_open_connection_is_noticed_and_replaced(
 
 @pytest.mark.servers
 async def test_a_quiet_connection_that_answers_is_kept(
-    redis_server: RedisServer, deployment_id: bytes, heard: Heard
+    redis_server: RedisServer, proxies: Proxies, deployment_id: bytes, heard: Heard
 ) -> None:
-    proxy = Proxy(redis_server.port)
-    proxy.start()
+    proxy = proxies.before(redis_server.port)
     feed = RedisFeed(
         f"redis://127.0.0.1:{proxy.port}/0",
         deployment_id,
@@ -455,10 +453,9 @@ async def test_a_quiet_connection_that_answers_is_kept(
 
 @pytest.mark.servers
 async def test_ten_thousand_subscriptions_return_after_a_cut(
-    redis_server: RedisServer, deployment_id: bytes, heard: Heard
+    redis_server: RedisServer, proxies: Proxies, deployment_id: bytes, heard: Heard
 ) -> None:
-    proxy = Proxy(redis_server.port)
-    proxy.start()
+    proxy = proxies.before(redis_server.port)
     feed = RedisSide(f"redis://127.0.0.1:{proxy.port}/0", deployment_id).feed(heard)
     announcer = RedisSide(redis_server.url, deployment_id).announcer()
     await feed.start()

@@ -16,6 +16,7 @@ from taskwire_broker.topology import broker_queue, dead_letter_queue
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.ids import to_text
 from taskwire_core.task import Dispatch
+from tests.chaos.proxies import Proxies, Proxy
 from tests.support.brokers import (
     QUEUE,
     Answers,
@@ -26,7 +27,6 @@ from tests.support.brokers import (
 )
 from tests.support.eventually import eventually, eventually_async
 from tests.support.intake import FakeIntake
-from tests.support.proxy import Proxy
 from tests.support.servers import RabbitServer
 
 pytestmark = pytest.mark.servers
@@ -43,9 +43,8 @@ def killable(killable_rabbit: RabbitServer, deployment_id: bytes) -> RabbitTrave
 
 
 @pytest.fixture
-def proxy(rabbit: RabbitServer) -> Iterator[Proxy]:
-    proxy = Proxy(rabbit.port)
-    proxy.start()
+def proxy(proxies: Proxies, rabbit: RabbitServer) -> Iterator[Proxy]:
+    proxy = proxies.before(rabbit.port)
     yield proxy
     proxy.close()
 
@@ -289,7 +288,7 @@ async def test_a_publisher_behind_a_silent_network_gives_up_and_reconnects(
     proxy: Proxy, deployment_id: bytes
 ) -> None:
     travel = through(proxy, deployment_id)
-    # AMQP's own watchdog: two missed heartbeats.
+    # The client's own watchdog: pika looks every heartbeat + 5 s.
     travel.url += "?heartbeat=1"
     answers = Answers()
     publisher = travel.publisher(answers)
@@ -298,7 +297,7 @@ async def test_a_publisher_behind_a_silent_network_gives_up_and_reconnects(
 
     proxy.blackhole()
     publisher.publish(sent := dispatches(5))
-    await eventually_async(lambda: answers.refused == sent)
+    await eventually_async(lambda: answers.refused == sent, within=20)
     proxy.heal()
 
     await eventually_async(lambda: answers.connects == 2, within=20)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests.chaos.proxies import Proxies
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RabbitServer, RedisServer, ServerFailed, ServerMissing
 
@@ -66,6 +67,14 @@ def redis_server() -> Iterator[RedisServer]:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL that the whole run shares; never stop it, and take `store_url` if you can."""
     yield from running(PostgresServer)
+
+
+@pytest.fixture(scope="session")
+def proxies() -> Iterator[Proxies]:
+    """The thread of the run's proxies."""
+    made = Proxies()
+    yield made
+    made.close()
 
 
 @pytest.fixture
