@@ -27,6 +27,7 @@ from taskwire_broker.ports import Intake
 from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
 from taskwire_broker.topology import broker_queue
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import to_text
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Dispatch
@@ -181,6 +182,8 @@ class ClaimingConsumer(Consumer):
                 self._refuse(delivery, problem)
             else:
                 self._held.append(_Held(delivery.tag, dispatch, now))
+        if ARMED and deliveries:
+            hit("claim.received")
 
     def _wait_for_a_slot(self) -> None:
         if self._no_room:
@@ -236,7 +239,11 @@ class ClaimingConsumer(Consumer):
         # Before the acknowledgement: if that fails the claim stands all the same, and the
         # copies that the broker delivers again are claimed by nobody.
         self._ready.extend(map(self._message, mine))
+        if ARMED:
+            hit("claim.committed")
         self._source.accept_through(group[-1].tag)
+        if ARMED:
+            hit("claim.acknowledged")
         wider = self._prefetch.claimed(len(group), free=free, now=time.monotonic())
         if wider and not self._held:
             self._source.release()

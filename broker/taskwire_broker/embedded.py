@@ -21,6 +21,7 @@ from taskwire_broker.envelope import encode
 from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Answered, Intake
 from taskwire_broker.topology import broker_queue
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Dispatch
 
 _DEAD_LETTERS_KEPT = 1000
@@ -108,6 +109,8 @@ class EmbeddedPublisher:
             for name, bodies in by_queue.items():
                 self._exchange.put(name, bodies)
         asyncio.get_running_loop().call_soon(self._answer, answer, list(dispatches))
+        if ARMED:
+            hit("publish.sent")
 
     def _answer(self, answer: Answered, dispatches: list[Dispatch]) -> None:
         self._unanswered -= len(dispatches)

@@ -21,6 +21,7 @@ from taskwire_broker.envelope import BadEnvelope, decode, encode
 from taskwire_broker.ports import Answered
 from taskwire_broker.publisher_link import PublisherLink
 from taskwire_broker.topology import broker_queue, logical_queue
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Dispatch
 
@@ -117,6 +118,8 @@ class RabbitPublisher:
         link.flush()
         if self._waiting and link.usable and len(self._outstanding) < WINDOW:
             self._schedule_pump()
+        if ARMED:
+            hit("publish.sent")
 
     def _send(self, link: PublisherLink, dispatch: Dispatch) -> None:
         name = broker_queue(dispatch.queue, self._deployment_id)
@@ -219,10 +222,12 @@ class RabbitPublisher:
         refused, self._refused = self._refused, []
         if not self.unanswered:
             self._idle.set()
-        if confirmed:
-            self._on_confirmed(confirmed)
-        if refused:
-            self._on_refused(refused)
+        try:
+            if confirmed:
+                self._on_confirmed(confirmed)
+        finally:
+            if refused:
+                self._on_refused(refused)
 
     # -- connection ---------------------------------------------------------------------------
 

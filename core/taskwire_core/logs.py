@@ -26,6 +26,7 @@ from taskwire_core.scrubbing import scrubbed
 
 FIELDS = frozenset(
     {
+        "action",
         "attempt",
         "call",
         "code",
@@ -35,6 +36,7 @@ FIELDS = frozenset(
         "error_type",
         "exit_code",
         "failed",
+        "failpoint",
         "file",
         "gateway",
         "grace_s",

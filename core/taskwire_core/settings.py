@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.failpoints import Failpoint, parse_failpoints
 from taskwire_core.user import DEV
 
 PREFIX = "TASKWIRE_"
@@ -174,6 +175,11 @@ class Settings:
     )
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR", _level)
     log_format: str = _setting("line", "line, or json: one object a line", _log_format)
+    failpoints: tuple[Failpoint, ...] = _setting(
+        (),
+        "never in production: where processes fail on purpose, as NAME:ACTION[@N], comma-separated",
+        parse_failpoints,
+    )
 
     @property
     def embedded(self) -> bool:

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.user import DEV
 from taskwire_db.database import Database, new_deployment
 from taskwire_db.operations.users import acting_user
@@ -185,6 +186,8 @@ def migrating(database: Database) -> Iterator[sa.Connection]:
         _take_turns(connection)
         yield connection
         connection.commit()
+        if ARMED:
+            hit("migrate.committed")
 
 
 def _take_turns(connection: sa.Connection) -> None:

@@ -19,6 +19,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Deleted, Task
 from taskwire_db.clock import Clock
 from taskwire_db.database import Database, Operation, Transaction
@@ -177,16 +178,21 @@ class Writer:
                     # What an earlier try said was rolled back with it.
                     pending.error = result if isinstance(result, BaseException) else None
                     pending.result = result
+            if ARMED:
+                hit("write.executed")
             logged = transaction.change_number is not None
             return transaction.changed if transaction.changed or logged else None
 
         return self._database.write(work)
 
     def _tell(self, changed: Sequence[Task | Deleted] | None) -> None:
-        if changed is None:
-            return
         try:
-            self._announce(changed)
+            if ARMED:
+                hit("write.committed")
+            if changed is not None:
+                self._announce(changed)
+            if ARMED:
+                hit("write.announced")
         except Exception:  # The commit stands, and those who asked for it must hear so.
             log.exception("changes were not announced")
 

@@ -17,6 +17,7 @@ from taskwire_contracts.limits import Limits
 from taskwire_contracts.preparation import Preparation
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import Dispatch
 from taskwire_gateway import operators
@@ -298,6 +299,8 @@ class Gateway:
         self._hub.drain()
         self._change_hub.drain()
         self._submit_streams.drain()
+        if ARMED:
+            hit("drain.refusing")
         await self._server.stop(grace.total_seconds())
         await self.close()
 
@@ -316,6 +319,8 @@ class Gateway:
         await self._broker.close(FLUSH_S)
         await self._dispatcher.close()
         await self._feed.close()
+        if ARMED:
+            hit("drain.leaving")
         with suppress(StoreUnavailable):
             await self._store.retire()
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Dispatch, Task, View
@@ -134,7 +135,10 @@ class GatewayStore:
     async def take(self, queue: str, types: Sequence[str], limit: int) -> list[Dispatch]:
         """See `BacklogRows`."""
         request = db.Backlog(queue, tuple(types), limit, self.gateway_id)
-        return await self._writer.call(db.take_backlog, request)
+        taken = await self._writer.call(db.take_backlog, request)
+        if ARMED and taken:
+            hit("sweep.backlog")
+        return taken
 
     async def held(self) -> int:
         """See `StrandedRows`."""
@@ -142,7 +146,10 @@ class GatewayStore:
 
     async def give_back(self, queue: str, before_us: int) -> int:
         """See `StrandedRows`."""
-        return await self._writer.call(db.sweep_stranded, db.Stranded(queue, before_us))
+        released = await self._writer.call(db.sweep_stranded, db.Stranded(queue, before_us))
+        if ARMED and released:
+            hit("sweep.stranded")
+        return released
 
     # The keeper.
 
@@ -168,15 +175,24 @@ class GatewayStore:
 
     async def due(self) -> int:
         """See `Sweeps`."""
-        return len(await self._writer.call(db.sweep_due, db.Sweep(limit=CHUNK)))
+        moved = await self._writer.call(db.sweep_due, db.Sweep(limit=CHUNK))
+        if ARMED and moved:
+            hit("sweep.due")
+        return len(moved)
 
     async def deadlines(self) -> int:
         """See `Sweeps`."""
-        return len(await self._writer.call(db.sweep_deadlines, db.Sweep(limit=CHUNK)))
+        moved = await self._writer.call(db.sweep_deadlines, db.Sweep(limit=CHUNK))
+        if ARMED and moved:
+            hit("sweep.deadlines")
+        return len(moved)
 
     async def lost(self) -> int:
         """See `Sweeps`."""
-        return len(await self._writer.call(db.sweep_lost, db.Sweep(limit=CHUNK)))
+        moved = await self._writer.call(db.sweep_lost, db.Sweep(limit=CHUNK))
+        if ARMED and moved:
+            hit("sweep.lost")
+        return len(moved)
 
     async def dead_gateways(self) -> int:
         """See `Sweeps`."""
@@ -184,6 +200,8 @@ class GatewayStore:
         released = 0
         for gateway_id in dead:
             released += await self._writer.call(db.release_gateway, gateway_id)
+            if ARMED:
+                hit("sweep.released")
             await self._writer.call(db.delete_gateway, gateway_id)
         return released
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taskwire.v1 import errors_pb2
+from taskwire_core.failpoint_table import FAILPOINTS
 from taskwire_core.settings import PREFIX, Settings
 from tests.docs.pages import ROOT
 
@@ -71,6 +72,11 @@ def _literals(file: Path) -> list[str]:
     tree = ast.parse(file.read_text())
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return [node.value for node in nodes if isinstance(node.value, str)]
+
+
+def failpoint_rows() -> list[list[str]]:
+    """Name and meaning of every failpoint, in the order of its table."""
+    return [[f"`{name}`", meaning] for name, meaning in FAILPOINTS.items()]
 
 
 def as_table(rows: list[list[str]]) -> str:

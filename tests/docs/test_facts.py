@@ -12,6 +12,7 @@ from taskwire.v1 import task_service_pb2
 from taskwire_cli.exits import EXIT_CODES_HELP, Exit
 from taskwire_cli.main import _COMMANDS
 from taskwire_contracts import load
+from taskwire_core.failpoints import Action
 from taskwire_core.lifecycle import TRANSITIONS, Event, State, Transition
 from taskwire_gateway.rpc.durable_metadata import _PARSERS, LABEL
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
@@ -19,7 +20,7 @@ from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_lists import TaskLists
 from taskwire_gateway.rpc.task_service import TaskService
 from taskwire_gateway.rpc.task_watches import TaskWatches
-from tests.docs.facts import as_table, reason_rows, settings_rows
+from tests.docs.facts import as_table, failpoint_rows, reason_rows, settings_rows
 from tests.docs.metric_facts import metric_rows
 from tests.docs.pages import PAGES, README, ROOT, code_spans, page, prose, table
 
@@ -30,6 +31,14 @@ _SETTING = re.compile(r"TASKWIRE_[A-Z_]+")
 def test_every_setting_is_listed_with_its_default() -> None:
     rows = table(page("docs/operating.md"), "variable", "default", "what it is")
     assert rows == settings_rows(), as_table(settings_rows())
+
+
+def test_every_failpoint_and_every_action_is_listed() -> None:
+    operating = page("docs/operating.md")
+    rows = table(operating, "failpoint", "what has happened, and what has not")
+    assert rows == failpoint_rows(), as_table(failpoint_rows())
+    actions = table(operating, "action", "what happens")
+    assert [row[0].strip("`").partition("=")[0] for row in actions] == list(Action)
 
 
 def test_no_page_names_a_setting_that_there_is_not() -> None:

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
 from taskwire_worker.control import (
     Drain,
@@ -35,10 +36,11 @@ def run_child(descriptor: int, parent: int) -> None:
     start = supervisor.recv()
     assert isinstance(start, Start)
     log_to_stderr(start.settings.log_level, start.settings.log_format)
+    arm(start.settings.failpoints, host=parent)
     observation = Observation()
     observation.listen()
     try:
-        workplace = load_workplace(start.settings)
+        workplace = load_workplace(start.settings, host=parent)
         lease = RenewedLease(start.settings.lease_ttl.total_seconds())
         hands = hire(workplace, start.worker_id, lease, observation.instruments)
     except ConfigurationError as error:

@@ -19,6 +19,7 @@ from taskwire import Isolation
 from taskwire_admin.instruments import Instruments
 from taskwire_contracts.preparation import Preparation
 from taskwire_core import recovery
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import to_text
 from taskwire_worker.actors import declare_actors
 from taskwire_worker.attempt_log import AttemptLog
@@ -160,6 +161,8 @@ class Crew:
 
     def cancel(self, task_id: bytes, attempt: int) -> None:
         """Tells the handler of that attempt to stop, if it is held here."""
+        if ARMED:
+            hit("cancel.heard")
         self.held.cancel(task_id, attempt)
 
     @property
@@ -188,7 +191,11 @@ class Crew:
         self._draining = True
         self.intake.close()
         self._deliveries.drain()
+        if ARMED:
+            hit("drain.begun")
         self._hand_back(self.held.take_waiting(), "the worker is draining")
+        if ARMED:
+            hit("drain.handed_back")
         idle = self._wait_until_idle(grace_s)
         if not idle:
             for held in self.held.running():

@@ -54,7 +54,9 @@ class EmbeddedWorker:
         self.worker_id = new_id()
         self._settings = settings
         self._writer = writer
-        self._workplace = load_workplace(settings, examples=examples, contracts=contracts)
+        self._workplace = load_workplace(
+            settings, host=os.getpid(), examples=examples, contracts=contracts
+        )
         self._book = StoreWorkerBook(writer, ttl_us=None)
         self._crew = Crew(
             self._workplace.options(self.worker_id),

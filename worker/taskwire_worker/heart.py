@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_worker.ports import Renewal, Report, WorkerBook, WorkerRow
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class Heart:
             self._book.register(worker)
             with self._lock:
                 self._reports[worker.id] = Report()
+            if ARMED:
+                hit("lease.registered")
             self._tell(Registered(worker.id, at))
 
         self._wishes.put(registered)
@@ -143,7 +146,11 @@ class Heart:
             return
         at = time.monotonic()
         try:
+            if ARMED:
+                hit("lease.renewing")
             renewal = self._book.renew(reports)
+            if ARMED:
+                hit("lease.renewed")
         except StoreUnavailable as error:
             _LOG.warning("lease not renewed", extra={"problem": str(error)})
         except Exception:  # as above; the next beat comes all the same

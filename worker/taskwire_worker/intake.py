@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Dispatch, Task
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.lookahead import CompletionRate, look_ahead, may_claim
@@ -116,6 +117,8 @@ class Intake:
         try:
             # The clock is read before the claim: a deadline may come early, never late.
             now = time.monotonic()
+            if ARMED:
+                hit("claim.begun")
             tasks = self._ledger.claim(list(wanted.values()))
             claimed = [self._in_hand(task, wanted[task.id], now) for task in tasks]
         finally:

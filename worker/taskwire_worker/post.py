@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from enum import Enum, auto
 
+from taskwire_core.failpoints import lasting
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.settings import Settings
 from taskwire_worker.control import (
@@ -88,7 +90,7 @@ class Post:
             self._plan_successor()
             return
         self.phase = Phase.LOADING
-        self._send(Start(self.worker_id, self._settings))
+        self._send(Start(self.worker_id, self._settings_now()))
 
     def heard(self, message: FromChild) -> None:
         """The process has said something."""
@@ -185,6 +187,11 @@ class Post:
             self._pause_s = _FIRST_PAUSE_S
         self.fill_at = now + self._pause_s
         self._pause_s = min(_LONGEST_PAUSE_S, self._pause_s * 2)
+
+    def _settings_now(self) -> Settings:
+        if not self.deaths:
+            return self._settings
+        return replace(self._settings, failpoints=lasting(self._settings.failpoints))
 
     def _row(self, loaded: Loaded) -> WorkerRow:
         assert self._child is not None

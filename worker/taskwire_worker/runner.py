@@ -8,6 +8,7 @@ from typing import Protocol
 
 from taskwire import Isolation, TaskContext
 from taskwire.context import Submit
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.failure import worker_lost
 from taskwire_core.ids import to_text
 from taskwire_core.recovery import Settlement
@@ -74,10 +75,10 @@ class Runner:
             return
         self._log.begun(held)
         handler, data = self._handlers[held.task.type], self._input(held)
-        context, most = self._context(held), self._max_result_bytes
+        context = self._context(held)
         self._loop.run(
             held,
-            lambda: call_async(handler, data, context, max_result_bytes=most),
+            lambda: self._coroutine(handler, data, context),
             lambda outcome: self._end(held, outcome),
         )
 
@@ -111,7 +112,20 @@ class Runner:
 
     def _in_this_thread(self, handler: Handler, held: HeldTask) -> Outcome:
         most = self._max_result_bytes
-        return call(handler, self._input(held), self._context(held), max_result_bytes=most)
+        if ARMED:
+            hit("run.begun")
+        outcome = call(handler, self._input(held), self._context(held), max_result_bytes=most)
+        if ARMED:
+            hit("run.ended")
+        return outcome
+
+    async def _coroutine(self, handler: Handler, data: bytes, context: TaskContext) -> Outcome:
+        if ARMED:
+            hit("run.coroutine_begun")
+        outcome = await call_async(handler, data, context, max_result_bytes=self._max_result_bytes)
+        if ARMED:
+            hit("run.coroutine_ended")
+        return outcome
 
     def _input(self, held: HeldTask) -> bytes:
         assert held.task.input is not None

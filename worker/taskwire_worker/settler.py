@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import Future
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
 from taskwire_worker.ports import Ledger
@@ -76,8 +77,10 @@ class Settler:
 
     def _write(self, settlement: Settlement) -> None:
         try:
+            if ARMED:
+                hit("settle.begun")
             future = self._ledger.settle(settlement)
-        except StoreUnavailable as error:
+        except Exception as error:
             self._failed(settlement, error)
             return
         future.add_done_callback(functools.partial(self._answered, settlement))
@@ -91,6 +94,8 @@ class Settler:
             self._written(settlement, won=future.result() is not None)
 
     def _written(self, settlement: Settlement, *, won: bool) -> None:
+        if ARMED:
+            hit("settle.written")
         self._unwritten.pop((settlement.task_id, settlement.attempt), None)
         if not won:
             self.fenced_out += 1

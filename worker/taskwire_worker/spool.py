@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.recovery import Settlement
 
 _LOG = logging.getLogger(__name__)
@@ -50,8 +51,12 @@ class Spool:
             file.write(msgspec.msgpack.encode(list(settlements)))
             file.flush()
             os.fsync(file.fileno())
+        if ARMED:
+            hit("spool.written")
         unfinished.rename(target)
         _sync_folder(self._folder)
+        if ARMED:
+            hit("spool.kept")
 
     def replay(self, settle: Callable[[Sequence[Settlement]], None]) -> int:
         """Has `settle` write every kept settlement, and forgets what it has written.
@@ -62,7 +67,11 @@ class Spool:
         count = 0
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             settlements = _read(path)
+            if ARMED:
+                hit("spool.read")
             settle(settlements)
+            if ARMED:
+                hit("spool.replayed")
             path.unlink(missing_ok=True)
             count += len(settlements)
         return count

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from itertools import islice
 
 from taskwire_core.errors import OutcomeUnknown, StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.recovery import Settlement
 from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task
 from taskwire_db import operations
@@ -148,12 +149,16 @@ class StoreWorkerBook:
 
     def lost(self, worker_id: bytes) -> None:
         self._writer.run(operations.expire_worker, worker_id).result()
+        if ARMED:
+            hit("lease.expired")
         # The keeper would find these within a sweep; whoever saw the process die is faster.
         while self._writer.run(operations.sweep_lost, Sweep(worker_id=worker_id)).result():
             pass
 
     def retired(self, worker_id: bytes) -> None:
         self._writer.run(hand_back, worker_id).result()
+        if ARMED:
+            hit("drain.retiring")
         self._writer.run(operations.delete_worker, worker_id).result()
 
 

@@ -19,6 +19,7 @@ from taskwire.submission import SubmitTaskRequest
 from taskwire_contracts.follow_ups import chain_length
 from taskwire_contracts.preparation import Preparation
 from taskwire_core.errors import InvalidRequest, NotFound, RequestError, StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.follow_up import MAX_GENERATIONS
 from taskwire_core.ids import to_text
 from taskwire_core.task import NewTask, Task
@@ -100,11 +101,14 @@ def _refuse_long_chain(parent: Task, length: int) -> None:
 
 
 def _answer(answer: Future[str], written: Future[bytes]) -> None:
-    error = written.exception()
-    if error is None:
-        answer.set_result(to_text(written.result()))
-    else:
+    try:
+        task_id = written.result()
+        if ARMED:
+            hit("run.submitted")
+    except Exception as error:  # Whatever it is, the handler must not wait for ever.
         answer.set_exception(_as_handlers_see_it(error))
+    else:
+        answer.set_result(to_text(task_id))
 
 
 def _as_handlers_see_it(error: BaseException) -> errors.HandlerError:

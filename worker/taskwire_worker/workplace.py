@@ -55,9 +55,15 @@ class Workplace:
 
 
 def load_workplace(
-    settings: Settings, *, examples: bool = False, contracts: Contracts | None = None
+    settings: Settings,
+    *,
+    host: int,
+    examples: bool = False,
+    contracts: Contracts | None = None,
 ) -> Workplace:
     """Loads what the settings name; `contracts` where they are loaded already.
+
+    `host` is the process of the whole service, which a failpoint may end.
 
     Raises:
         ConfigurationError: A contract or a handler cannot be loaded, or there is no handler.
@@ -84,5 +90,7 @@ def load_workplace(
             examples=examples,
             log_level=settings.log_level,
             log_format=settings.log_format,
+            failpoints=settings.failpoints,
+            host=host,
         ),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from taskwire_cli.connection import current_settings
+from taskwire_core.failpoints import arm
 from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.place import database_url
@@ -87,7 +88,9 @@ def revision(message: str | None) -> None:
 
 @contextlib.contextmanager
 def _database() -> Iterator[Database]:
-    database = Database(database_url(current_settings()))
+    settings = current_settings()
+    arm(settings.failpoints)
+    database = Database(database_url(settings))
     try:
         yield database
     finally:

@@ -15,6 +15,7 @@ from taskwire_cli.database import claimed
 from taskwire_cli.greeting import greeting
 from taskwire_cli.settings_help import settings_help
 from taskwire_contracts import load
+from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
 from taskwire_core.settings import Settings, require_whole
 from taskwire_gateway.embedded import Foundation, run_embedded
@@ -44,6 +45,7 @@ def dev() -> int:
     found = current_settings()
     require_whole(found)
     log_to_stderr(found.log_level, found.log_format)
+    arm(found.failpoints)
     if not found.embedded:
         return beside_services.run(found)
     run_embedded_with_worker(found)

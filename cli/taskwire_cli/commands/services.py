@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from taskwire_cli.connection import current_settings
+from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
 
 
@@ -27,6 +28,7 @@ def gateway() -> int:
 
     found = current_settings()
     log_to_stderr(found.log_level, found.log_format)
+    arm(found.failpoints)
     return run(found)
 
 
@@ -46,6 +48,7 @@ def keeper() -> int:
 
     found = current_settings()
     log_to_stderr(found.log_level, found.log_format)
+    arm(found.failpoints)
     return run_keeper(found)
 
 
@@ -64,4 +67,5 @@ def worker() -> int:
 
     found = current_settings()
     log_to_stderr(found.log_level, found.log_format)
+    arm(found.failpoints)
     return run(found)

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.lifecycle import State
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Deleted, ProgressRing, Task
@@ -85,10 +86,21 @@ class RedisAnnouncer:
         last = False
         while not last:
             items, last = self._queue.take(_BATCH)
-            commands = [command for item in items for command in self._commands(item)]
-            commands += self._for_all(items)
-            if commands and not self._send_until_done(commands):
-                return
+            try:
+                if ARMED:
+                    hit("feed.taken")
+                if not self._announce_all(items):
+                    return
+                if ARMED:
+                    hit("feed.sent")
+            except Exception:  # A defect; without this thread nothing more would ever ring.
+                log.exception("announcements were lost", extra={"count": len(items)})
+
+    def _announce_all(self, items: Sequence[Item]) -> bool:
+        """Whether they were sent; see `_send_until_done`."""
+        commands = [command for item in items for command in self._commands(item)]
+        commands += self._for_all(items)
+        return not commands or self._send_until_done(commands)
 
     def _for_all(self, items: Sequence[Item]) -> Iterator[Command]:
         """One ring for the whole batch, where a ring for each task would say no more."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic import context
 from alembic.util import CommandError
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.orm import metadata
@@ -26,12 +27,18 @@ def migrate(connection: sa.Connection) -> str | None:
         # SQLite cannot ALTER most things: batch mode rebuilds the table instead. A migration
         # that does so must make the table's triggers and partial indexes again.
         render_as_batch=connection.dialect.name == "sqlite",
+        on_version_apply=_stepped,
     )
     with context.begin_transaction(), warnings.catch_warnings():
         # SQLite does not show what an index on lower(column) is made of.
         warnings.filterwarnings("ignore", message=".*expression-based index")
         context.run_migrations()
         return context.get_context().get_current_revision()
+
+
+def _stepped(*_: object, **__: object) -> None:
+    if ARMED:
+        hit("migrate.step")
 
 
 def from_settings() -> None:

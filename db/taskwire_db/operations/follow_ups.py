@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from taskwire_contracts.task_message import ended_task
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.follow_up import Condition, with_field
 from taskwire_core.ids import new_id
 from taskwire_core.task import FollowUp, NewTask, Payload, PlannedFollowUp, Task
@@ -76,6 +77,8 @@ def follow(tx: Transaction, ended: Sequence[Task]) -> list[Task]:
             marks.append((parent.id, position, child.id))
     made = insert(tx, [Submission(child) for child in new])
     _mark.run(tx.connection, marks)
+    if ARMED and made:
+        hit("follow_ups.made")
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.lifecycle import State
 from taskwire_core.sizes import StoreSizes
 from taskwire_db import operations as db
@@ -56,11 +57,17 @@ class EndedTaskStore:
 
     async def delete_expired(self, limit: int) -> int:
         """See `RetentionRows`."""
-        return await self._writer.call(db.delete_expired, db.Expired(limit))
+        deleted = await self._writer.call(db.delete_expired, db.Expired(limit))
+        if ARMED and deleted:
+            hit("retention.deleted")
+        return deleted
 
     async def prune_changes(self) -> bool:
         """See `RetentionRows`."""
-        return await self._writer.call(db.prune_changes, PRUNED_AT_ONCE) >= PRUNED_AT_ONCE
+        pruned = await self._writer.call(db.prune_changes, PRUNED_AT_ONCE)
+        if ARMED and pruned:
+            hit("retention.pruned")
+        return pruned >= PRUNED_AT_ONCE
 
     async def forget_leftovers(self) -> int:
         """See `RetentionRows`."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Dispatch, Task
 from taskwire_gateway.dispatch.window import Windows
 from taskwire_gateway.ports import Broker, DispatchMarks
@@ -130,6 +131,8 @@ class Dispatcher:
             self._unconfirmed.pop(_key(found), None)
         self._to_mark.extend(dispatches)
         self._active.set()
+        if ARMED:
+            hit("publish.confirmed")
 
     def refused(self, dispatches: Sequence[Dispatch]) -> None:
         """The broker does not have these, or nobody knows."""
@@ -155,7 +158,14 @@ class Dispatcher:
         assert self._broker is not None, "the dispatcher was not started"
         new = [found for found in outbox if _key(found) not in self._unconfirmed]
         self._unconfirmed.update((_key(found), found) for found in new)
-        self._broker.publish(new)
+        try:
+            if ARMED:
+                hit("publish.begun")
+            self._broker.publish(new)
+        except Exception:
+            # A defect: what nobody remembers would wait for ever, so these are tried again.
+            log.exception("publishing failed and is tried again")
+            self.refused(new)
 
     def _retry_later(self) -> None:
         if self._retry is None:
@@ -202,6 +212,8 @@ class Dispatcher:
         marking, self._to_mark = self._to_mark, []
         try:
             await self._marks.mark_dispatched(marking)
+            if ARMED:
+                hit("publish.marked")
         except BaseException:
             self._to_mark = marking + self._to_mark
             raise

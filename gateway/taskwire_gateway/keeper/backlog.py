@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from taskwire_core.errors import StoreUnavailable
 from taskwire_core.task import Dispatch
 from taskwire_gateway.keeper.ports import CHUNK, BacklogRows
 from taskwire_gateway.queue_ports import PausedQueues
@@ -81,6 +80,7 @@ class Backlog:
     async def _take(self, queue: str, types: Sequence[str], limit: int) -> list[Dispatch]:
         try:
             return await self._rows.take(queue, types, limit)
-        except (asyncio.CancelledError, StoreUnavailable):
+        except BaseException:
+            # Whatever it was, they may be ours now.
             self._dispatcher.unsure()
             raise

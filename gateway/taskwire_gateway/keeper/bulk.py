@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from taskwire_core.bulk import BulkChunk, BulkFailure, BulkKind, BulkOperation
 from taskwire_core.errors import RequestError, StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import NewTask, Task
 from taskwire_gateway.bulk_ports import BulkWork
 from taskwire_gateway.ports import Clock
@@ -103,7 +104,11 @@ class BulkRunner:
         chunk = BulkChunk(bulk.id, bulk.cursor, tuple(ids), last)
         if bulk.scope.kind is BulkKind.RETRY:
             chunk = await self._prepared(chunk)
+        if ARMED:
+            hit("bulk.prepared")
         after = await self._work.advance(chunk)
+        if ARMED:
+            hit("bulk.advanced")
         if chunk.retries:
             self._wake()
         if after is not None and after.end_time_us is not None:

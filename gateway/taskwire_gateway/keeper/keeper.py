@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_gateway.keeper.backlog import Backlog
 from taskwire_gateway.keeper.ports import CHUNK, LEADER_LEASE_S, Leadership, Sweeps
 from taskwire_gateway.keeper.stranded import INTERVAL_S, StrandedSweep
@@ -125,6 +126,8 @@ class Keeper:
             self._renewal = now + (self._renew_s if self.leads else STANDBY_S)
         if not self.leads:
             return STANDBY_S
+        if ARMED:
+            hit("keeper.leads")
         pause_s = await self._timers()
         for chore in self._chores:
             if now >= chore.due:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
+from taskwire_core.failpoints import ARMED, hit
+
 Sweep = Callable[[], Awaitable[int]]
 
 Observe = Callable[[str, int | None, float], None]
@@ -21,6 +23,8 @@ def watched(name: str, sweep: Sweep, observe: Observe) -> Sweep:
     async def run() -> int:
         began = time.monotonic()
         try:
+            if ARMED:
+                hit("sweep.begun")
             moved = await sweep()
         except Exception:
             observe(name, None, time.monotonic() - began)

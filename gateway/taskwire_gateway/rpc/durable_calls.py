@@ -22,6 +22,7 @@ from taskwire_contracts import TaskType
 from taskwire_contracts.conversion import set_duration
 from taskwire_contracts.statuses import failure_status
 from taskwire_core.errors import RequestError, StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.failure import Code
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.lifecycle import State
@@ -91,6 +92,8 @@ class DurableCalls:
                 if wishes.cancel_on_disconnect and not self._hub.draining:
                     self._cancel_later(task.id, call.owner)
                 raise
+        if ARMED:
+            hit("durable.answering")
         return self._answer(ended)
 
     @asynccontextmanager

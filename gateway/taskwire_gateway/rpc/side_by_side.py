@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_gateway.admission import draining
 from taskwire_gateway.rpc.calls import Receive, Send
 
@@ -55,6 +56,8 @@ class SideBySide(Generic[Item]):
             while (answer := await self._answers.get()) is not None:
                 message, size = answer
                 await send(message)
+                if ARMED:
+                    hit("submit.acknowledged")
                 self._leave(size)
         finally:
             begun = [self._reading, *self._working]

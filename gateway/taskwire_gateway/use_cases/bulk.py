@@ -7,6 +7,7 @@ import asyncio
 from taskwire_contracts.complaints import request_id_reused
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.filters import EVERYTHING, parse
 from taskwire_core.ids import new_id, to_text
 from taskwire_gateway.bulk_ports import BulkBook
@@ -44,6 +45,8 @@ class Bulk:
         total = (await self._book.preview(scope, 0)).count
         new = NewBulk(scope, reason, request_id or None, total)
         found = await self._book.begin(new)
+        if ARMED:
+            hit("bulk.begun")
         if found is None:
             raise request_id_reused(request_id)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_gateway.ports import Cancelled, TaskWriter
 from taskwire_gateway.use_cases.reading import task_not_found
 
@@ -19,7 +20,11 @@ class Cancelling:
             NotFound: `owner` has no such task.
             StoreUnavailable: nothing was changed.
         """
+        if ARMED:
+            hit("cancel.begun")
         found = await self._writer.cancel(task_id, owner=owner, reason=reason, actor=owner)
+        if ARMED:
+            hit("cancel.committed")
         if found is None:
             raise task_not_found(task_id)
         return found

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Task
 from taskwire_gateway.ports import Planned, Recorded
@@ -65,6 +66,8 @@ class Recording:
         Raises:
             StoreUnavailable: nothing was recorded; and whatever else `write` raises.
         """
+        if ARMED:
+            hit("submit.checked")
         planned = [
             Planned(task, self._dispatcher.takes(task.type, task.options.queue)) for task in new
         ]
@@ -73,7 +76,14 @@ class Recording:
         except (asyncio.CancelledError, StoreUnavailable):
             self._dispatcher.unsure()
             raise
-        self._dispatcher.dispatch(_to_publish(planned, recorded))
+        try:
+            if ARMED:
+                hit("submit.committed")
+            self._dispatcher.dispatch(_to_publish(planned, recorded))
+        except Exception:
+            # A defect; but the rows are there, and are nobody else's to publish.
+            self._dispatcher.unsure()
+            raise
         self._accepted([found.task for found in recorded if found.created])
         return [
             Accepted(found.task, Disposition.CREATED if found.created else Disposition.EXISTING)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from taskwire_core.errors import StoreUnavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Task, View
 from taskwire_gateway.ports import Announcements, TaskReader
 from taskwire_gateway.watch.slot import End, Slot
@@ -163,6 +164,8 @@ class WatchHub:
 
     async def _read(self, ids: list[bytes]) -> None:
         assert self._feed is not None, "the hub was not started"
+        if ARMED:
+            hit("watch.rung")
         ended = [task_id for task_id in ids if self._is_ended(task_id)]
         found = dict(await self._feed.snapshots(ended)) if ended else {}
         rest = [task_id for task_id in ids if task_id not in found]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from taskwire_core.errors import InvalidRequest, NotFound, RequestError, Unavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.failure import Code
 from taskwire_core.lifecycle import WAITING
 from taskwire_core.task import ProgressRing, Task, View
@@ -77,6 +78,8 @@ class Watching:
         """
         # 1: subscribe first, then read, so that nothing falls between.
         async with self._hub.watch(task_id) as slot:
+            if ARMED:
+                hit("watch.subscribed")
             try:
                 task = await self._tasks.task(task_id, view, owner=owner)
             except NotFound:
@@ -90,11 +93,15 @@ class Watching:
             if after_version > task.version:
                 raise _version_ahead(task, after_version)
             slot.start_after(task.version)
+            if ARMED:
+                hit("watch.read")
             if task.version > after_version:
                 await send(task)
             else:
                 await send(await self._heartbeat(task_id))
             if task.state.terminal:
+                if ARMED:
+                    hit("watch.ending")
                 await send(End.TERMINAL)
                 return
             await self._follow(slot, send, view=view, silence_s=heartbeat.total_seconds())
@@ -145,6 +152,8 @@ class Watching:
             if isinstance(found, Task):
                 await send(await self._in_view(found, view))
                 if found.state.terminal:
+                    if ARMED:
+                        hit("watch.ending")
                     await send(End.TERMINAL)
                     return
             elif isinstance(found, End):

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from taskwire_core.changes import Change, ChangePage, Cursor, CursorExpired
 from taskwire_core.errors import InvalidRequest, RequestError, StoreUnavailable, Unavailable
+from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.failure import Code
 from taskwire_core.filters import EVERYTHING, matches
 from taskwire_core.task import Task, View
@@ -59,6 +60,8 @@ class WatchingMany:
         """
         # Listen first, then read, so that nothing falls between.
         async with self._hub.listening() as ear:
+            if ARMED:
+                hit("changes.listening")
             watched = WatchedSet(wish, self._reader, self._lists)
             watch = _Watch(watched, send, ear, self._hub, self._reader, self._max_age_s)
             try:
@@ -110,6 +113,8 @@ class _Watch:
         try:
             place = resume or Place(await self._reader.head(), NOTHING)
             self._place = place
+            if ARMED:
+                hit("changes.begun")
             self._resumes = place.listed != NOTHING
             if place.listed == NOTHING:
                 await self._set.require_ids()
@@ -158,6 +163,8 @@ class _Watch:
             # Among a million tasks the few that match may be far between.
             await self._beat_if_silent()
             self._require_going_on()
+        if ARMED:
+            hit("changes.syncing")
         await self._send(Synced(), replace(place, listed=None))
 
     # The changes.
@@ -165,6 +172,8 @@ class _Watch:
     async def _follow(self, cursor: Cursor) -> None:
         while True:
             page = await self._next_page(cursor)
+            if ARMED and page.changes:
+                hit("changes.read")
             await self._send_page(page)
             cursor = page.next
             if page.more:

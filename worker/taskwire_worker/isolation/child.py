@@ -21,6 +21,7 @@ from taskwire.context import StopSignal
 from taskwire.errors import HandlerError
 from taskwire.submission import SubmitTaskRequest
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.failpoints import ARMED, arm, hit
 from taskwire_core.logs import log_to_stderr
 from taskwire_worker.handlers import Handler, load_handlers
 from taskwire_worker.isolation.wire import (
@@ -47,6 +48,7 @@ def run_child(descriptor: int, parent: int) -> None:
     setup = pipe.recv()
     assert isinstance(setup, ChildSetup)
     log_to_stderr(setup.log_level, setup.log_format)
+    arm(setup.failpoints, host=setup.host)
     try:
         handlers = _load(setup)
     except ConfigurationError as error:
@@ -119,7 +121,11 @@ class _Child:
             submit=submit,
         )
         self._send(JobBegun(job.number))
+        if ARMED:
+            hit("run.isolated_begun")
         outcome = self._outcome(job, context)
+        if ARMED:
+            hit("run.isolated_ended")
         del self._stops[job.number]
         self._send(JobEnded(job.number, outcome))
 

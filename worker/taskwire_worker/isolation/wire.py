@@ -10,6 +10,7 @@ from datetime import datetime
 
 from taskwire import ProgressReport
 from taskwire.errors import HandlerError
+from taskwire_core.failpoints import Failpoint
 from taskwire_worker.outcome import Outcome
 
 
@@ -22,6 +23,9 @@ class ChildSetup:
     examples: bool = False
     log_level: str = "INFO"
     log_format: str = "line"
+    failpoints: tuple[Failpoint, ...] = ()
+    host: int | None = None
+    """The service's process, None when nobody needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
