@@ -12,8 +12,9 @@ from grpc_status import rpc_status
 
 from taskwire.client import Client
 from taskwire.v1 import task_pb2
+from tests.support.contracts import built
 from tests.support.embedded import EmbeddedServer
-from tests.support.stack import TESTS, journal_contract
+from tests.support.stack import TESTS
 
 SERVICE = "misbehaving.v1.MisbehavingTasks"
 RETURNS = {
@@ -27,7 +28,7 @@ RETURNS = {
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    contracts, python = journal_contract()
+    contracts, python = built(TESTS / "e2e" / "protos")
     server = EmbeddedServer(contracts=str(contracts), handlers="tests.e2e.misbehaving_handlers")
     server.python_path = os.pathsep.join([str(python), str(TESTS.parent)])
     try:

@@ -20,9 +20,10 @@ from taskwire.v1 import options_pb2, task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire.v1.task_service_pb2_grpc import TaskServiceStub
 from tests.e2e.work import TYPE
+from tests.support.contracts import built
 from tests.support.embedded import EmbeddedServer
 from tests.support.eventually import eventually
-from tests.support.stack import TESTS, Entry, journal_contract, journal_entries
+from tests.support.stack import TESTS, Entry, journal_entries
 
 SCHEDULED = task_pb2.TASK_STATE_SCHEDULED
 QUEUED = task_pb2.TASK_STATE_QUEUED
@@ -39,7 +40,7 @@ class JournalServer(EmbeddedServer):
     """A `taskwire dev` whose handler writes a journal."""
 
     def __init__(self, *, threads: int) -> None:
-        contracts, python = journal_contract()
+        contracts, python = built(TESTS / "e2e" / "protos")
         super().__init__(
             contracts=str(contracts),
             handlers="tests.e2e.journal_handlers",

@@ -51,6 +51,34 @@ def alive(process: subprocess.Popen[bytes] | None) -> bool:
     return process is not None and process.poll() is None
 
 
+def send(pid: int, name: str) -> None:
+    """The signal SIG`name` to a process, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.Signals[f"SIG{name}"])
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The living processes that `pid` and its children have started: their command lines."""
+    found: dict[int, str] = {}
+    for child in _children(pid):
+        # One that has ended meanwhile, or was not yet reaped, has no command line.
+        with contextlib.suppress(OSError):
+            line = Path(f"/proc/{child}/cmdline").read_bytes()
+            if line:
+                found[child] = line.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+        found |= descendants(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    # Each thread has the children that it has started itself.
+    found: list[int] = []
+    for each in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in each.read_text().split()]
+    return found
+
+
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to the process and everything in its group, and reap it."""
     with contextlib.suppress(ProcessLookupError):

@@ -6,8 +6,6 @@ a Redis.
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
 import shutil
 import subprocess
@@ -20,7 +18,7 @@ from pathlib import Path
 import grpc
 
 from taskwire.client import Client
-from taskwire_contracts.building import build
+from tests.support.contracts import built
 from tests.support.embedded import COMMAND, environment, run_command, serves
 from tests.support.eventually import eventually
 from tests.support.processes import alive, free_ports, kill_group, spawn, stop_group
@@ -37,15 +35,6 @@ class Entry:
     task_id: str
     attempt: int
     pid: int
-
-
-@functools.cache
-def journal_contract() -> tuple[Path, Path]:
-    """The descriptor set of the journal's contract, and its generated Python, for this run."""
-    folder = Path(tempfile.mkdtemp(prefix="taskwire-journal-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    build(TESTS / "e2e" / "protos", folder / "contracts.binpb", folder / "python")
-    return folder / "contracts.binpb", folder / "python"
 
 
 def journal_entries(journal: Path, key: str | None = None) -> list[Entry]:
@@ -65,7 +54,7 @@ class Stack:
         self.addresses = {"gateway": self.address}
         self.journal = self.folder / "journal.txt"
         self.journal.touch()
-        self.contracts, self.python = journal_contract()
+        self.contracts, self.python = built(TESTS / "e2e" / "protos")
         self.settings = {
             "listen": self.address,
             "database_url": f"sqlite:///{self.folder / 'taskwire.db'}",
