@@ -25,10 +25,10 @@ class TaskRow(Line, frozen=True, tag="task"):
     request_id: str = ""
     input: str = ""
     result: str = ""
+    """Like the input a digest, or "none" when there is none."""
     not_before: float = 0.0
     """Since 1970: it is not due before."""
-    made_by: Literal["client", "task"] = "client"
-    """A handler's, or a follow-up's: then no client was told of it."""
+    at_most_once: bool = False
 
     def __post_init__(self) -> None:
         require_state(self.state)
