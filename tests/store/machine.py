@@ -36,7 +36,7 @@ from tests.store.steps import (
     succeed,
     worker,
 )
-from tests.support.stores import Stores
+from tests.support.stores import Stores, sync_nothing
 
 TYPE = "acme.v1.Images/Shrink"
 
@@ -54,12 +54,7 @@ class Lifecycle(RuleBasedStateMachine):
         url = self.store.enter_context(self.stores.migrated())
         self.database = Database(url, clock=self.clock)
         self.store.callback(self.database.close)
-        if self.database.is_sqlite:
-            with self.database.engine.connect() as connection:
-                raw = connection.connection.dbapi_connection
-                assert raw is not None
-                # Power is not cut here, and a sync per step would take most of the time.
-                raw.execute("PRAGMA synchronous=OFF")
+        sync_nothing(self.database)
         self.broker: list[Dispatch] = []
         self.workers: list[bytes] = []
         self.running: list[Task] = []

@@ -141,6 +141,15 @@ def _migrate(url: str) -> None:
     database.close()
 
 
+def sync_nothing(database: Database) -> None:
+    """Leave SQLite's syncs out where no power is cut: a long test would only wait for them."""
+    if database.is_sqlite:
+        with database.engine.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.execute("PRAGMA synchronous=OFF")
+
+
 def stores_of(kind: str, request: pytest.FixtureRequest) -> Stores:
     """The run's maker of databases of `kind`, "sqlite" or "postgresql"."""
     found: Stores = request.getfixturevalue(f"{kind}_stores")

@@ -88,10 +88,10 @@ class Renewal:
 
 class WorkerBook(Protocol):
     """The store's list of worker processes, kept by their supervisor. Every method may raise
-    StoreUnavailable, and then nothing was written."""
+    StoreUnavailable; doing it again is always right, whether it was written or not."""
 
     def register(self, worker: WorkerRow) -> None:
-        """Adds a worker with a fresh lease."""
+        """Adds a worker with a fresh lease; changes nothing when it is there already."""
 
     def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
         """Renews the leases of these workers in one round trip."""

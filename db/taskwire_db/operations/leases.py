@@ -58,23 +58,25 @@ def _expiry(tx: Transaction, ttl_us: int | None) -> int:
 
 
 def register_worker(tx: Transaction, rows: Sequence[WorkerRow]) -> list[None]:
-    """Each worker is alive from now on."""
+    """Each worker is alive from now on; one that is registered already keeps its lease.
+
+    Whoever did not hear the answer registers again, under the same id.
+    """
     for row in rows:
-        tx.connection.execute(
-            sa.insert(workers).values(
-                id=row.id,
-                host=row.host,
-                pid=row.pid,
-                boot=tx.boot,
-                lease_expires=_expiry(tx, row.ttl_us),
-                start_time=tx.now_us,
-                draining=0,
-                slots=row.slots,
-                held=0,
-                types=json.dumps(row.types),
-                queues=json.dumps(row.queues),
-            )
+        insert = insert_for(tx.connection.dialect, workers).values(
+            id=row.id,
+            host=row.host,
+            pid=row.pid,
+            boot=tx.boot,
+            lease_expires=_expiry(tx, row.ttl_us),
+            start_time=tx.now_us,
+            draining=0,
+            slots=row.slots,
+            held=0,
+            types=json.dumps(row.types),
+            queues=json.dumps(row.queues),
         )
+        tx.connection.execute(insert.on_conflict_do_nothing())
     return [None] * len(rows)
 
 

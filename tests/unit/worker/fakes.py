@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 
@@ -15,7 +15,6 @@ import taskwire_contracts
 from taskwire_contracts.limits import Limits
 from taskwire_contracts.preparation import Preparation
 from taskwire_contracts.validation import Rules
-from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.options import RetryPolicy, TaskOptions
@@ -23,6 +22,8 @@ from taskwire_core.recovery import Settlement
 from taskwire_core.task import Dispatch, NewTask, Payload, ProgressRing, Task
 from taskwire_db.clock import HostClock
 from taskwire_worker.held import HeldTask
+from taskwire_worker.ports import Renewal, Report, WorkerRow
+from tests.support.memory_store import MemoryBook, MemoryLedger, MemoryStore
 
 SECOND_US = 1_000_000
 
@@ -100,61 +101,63 @@ def held(task: Task) -> HeldTask:
     return HeldTask(claimed(task), dispatch_of(task), time.monotonic())
 
 
-class FakeLedger:
-    """The store in memory: `tasks` may be claimed, once; `away` makes it answer nothing."""
+class FakeLedger(MemoryLedger):
+    """The store in memory, and what it was asked; a test may have it fail."""
 
     def __init__(self) -> None:
+        store = MemoryStore()
+        worker_id = new_id()
+        MemoryBook(store, ttl_us=2**62).register(WorkerRow(worker_id, "here", 1, 8, (), ()))
+        super().__init__(store, worker_id)
         self.children: list[NewTask] = []
         self.submission_fails: Exception | None = None
-        self.tasks: dict[bytes, Task] = {}
         self.settled: list[Settlement] = []
         self.stored: list[ProgressRing] = []
         self.strange: list[Dispatch] = []
         self.poison: list[str] = []
-        self.away = False
         self.defect: Exception | None = None
         self.settling = threading.Condition()
 
     def add(self, *tasks: Task) -> list[Dispatch]:
         """Makes `tasks` claimable; their messages."""
-        self.tasks.update((task.id, task) for task in tasks)
+        for task in tasks:
+            self.store.put(task)
         return [dispatch_of(task) for task in tasks]
 
-    def claim(self, dispatches: Sequence[Dispatch]) -> Sequence[Task]:
-        if self.away:
-            raise StoreUnavailable("away")
-        found = [self.tasks.pop(d.task_id, None) for d in dispatches]
-        return [claimed(task) for task in found if task is not None]
+    def running(self, task: Task) -> Task:
+        """`task`, claimed here."""
+        (claimed,) = self.claim(self.add(task))
+        return claimed
 
     def settle(self, settlement: Settlement) -> Future[Task | None]:
-        answer: Future[Task | None] = Future()
-        if self.away:
-            answer.set_exception(StoreUnavailable("away"))
-        elif self.defect is not None:
-            answer.set_exception(self.defect)
-        else:
+        if self.defect is not None:
+            broken: Future[Task | None] = Future()
+            broken.set_exception(self.defect)
+            return broken
+        answer = super().settle(settlement)
+        if answer.exception() is None:
             with self.settling:
                 self.settled.append(settlement)
                 self.settling.notify_all()
-            answer.set_result(None)
         return answer
 
     def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
-        answer: Future[bytes] = Future()
         if self.submission_fails is not None:
-            answer.set_exception(self.submission_fails)
-        else:
-            known = [c for c in self.children if c.request_id == child.request_id]
-            if not known:
-                self.children.append(child)
-            answer.set_result((known or [child])[0].id)
+            refused: Future[bytes] = Future()
+            refused.set_exception(self.submission_fails)
+            return refused
+        answer = super().submit(child, attempt)
+        if answer.exception() is None and answer.result() == child.id:
+            self.children.append(child)
         return answer
 
     def unhandled(self, dispatches: Sequence[Dispatch]) -> None:
         self.strange.extend(dispatches)
+        super().unhandled(dispatches)
 
     def progress(self, rings: Sequence[ProgressRing]) -> None:
         self.stored.extend(rings)
+        super().progress(rings)
 
     def refused(self, queue: str, body: bytes, problem: str) -> None:
         self.poison.append(problem)
@@ -164,6 +167,29 @@ class FakeLedger:
         with self.settling:
             assert self.settling.wait_for(lambda: len(self.settled) >= count, within)
             return list(self.settled)
+
+
+class FakeBook(MemoryBook):
+    """The store's list of workers in memory, and what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), ttl_us=2**62)
+        self.reports: list[Mapping[bytes, Report]] = []
+        self.lost_ones: list[bytes] = []
+        self.retired_ones: list[bytes] = []
+
+    def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
+        renewal = super().renew(reports)
+        self.reports.append(reports)
+        return renewal
+
+    def lost(self, worker_id: bytes) -> None:
+        super().lost(worker_id)
+        self.lost_ones.append(worker_id)
+
+    def retired(self, worker_id: bytes) -> None:
+        super().retired(worker_id)
+        self.retired_ones.append(worker_id)
 
 
 class FakeDoorbell:

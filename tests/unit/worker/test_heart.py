@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
-from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
 from taskwire_worker import heart as heart_module
 from taskwire_worker.heart import Beat, Heart, News, Registered
 from taskwire_worker.lease import RenewedLease
-from taskwire_worker.ports import Renewal, Report, WorkerRow
+from taskwire_worker.ports import Report, WorkerRow
 from tests.support.eventually import eventually
-
-
-class FakeBook:
-    """The store's list of workers; `away` makes every call fail."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.rows: set[bytes] = set()
-        self.reports: list[Mapping[bytes, Report]] = []
-        self.lost_ones: list[bytes] = []
-        self.retired_ones: list[bytes] = []
-
-    def register(self, worker: WorkerRow) -> None:
-        self._answer()
-        self.rows.add(worker.id)
-
-    def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
-        self._answer()
-        self.reports.append(reports)
-        return Renewal(frozenset(self.rows & reports.keys()), {})
-
-    def lost(self, worker_id: bytes) -> None:
-        self._answer()
-        self.lost_ones.append(worker_id)
-
-    def retired(self, worker_id: bytes) -> None:
-        self._answer()
-        self.retired_ones.append(worker_id)
-
-    def _answer(self) -> None:
-        if self.away:
-            raise StoreUnavailable("away")
+from tests.unit.worker import fakes
 
 
 class Scene:
     """A heart that beats every 20 ms, and what it has told."""
 
     def __init__(self) -> None:
-        self.book = FakeBook()
+        self.book = fakes.FakeBook()
         self.news: list[News] = []
         self.heart = Heart(self.book, interval_s=0.02, tell=self.news.append)
         self.heart.start()
@@ -75,7 +43,7 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setattr(heart_module, "_RETRY_S", 0.01)
     made = Scene()
     yield made
-    made.book.away = False
+    made.book.store.away = False
     assert made.heart.stop(10)
 
 
@@ -95,20 +63,20 @@ def test_nobody_is_renewed_before_there_is_somebody(scene: Scene) -> None:
 
 
 def test_a_registration_is_tried_until_the_store_takes_it(scene: Scene) -> None:
-    scene.book.away = True
+    scene.book.store.away = True
     worker_id = scene.register()
 
-    scene.book.away = False
+    scene.book.store.away = False
 
-    eventually(lambda: worker_id in scene.book.rows)
+    eventually(lambda: worker_id in scene.book.store.leases)
 
 
 def test_leases_go_on_after_the_store_was_away(scene: Scene) -> None:
     scene.registered()
-    scene.book.away = True
+    scene.book.store.away = True
     before = len(scene.beats())
 
-    scene.book.away = False
+    scene.book.store.away = False
 
     eventually(lambda: len(scene.beats()) > before + 1)
 
@@ -116,7 +84,7 @@ def test_leases_go_on_after_the_store_was_away(scene: Scene) -> None:
 def test_a_lease_that_is_gone_is_told(scene: Scene) -> None:
     worker_id = scene.registered()
 
-    scene.book.rows.clear()
+    scene.book.store.leases.clear()
 
     eventually(lambda: scene.beats()[-1].renewal.alive == frozenset())
     assert worker_id in scene.beats()[-1].asked
@@ -135,10 +103,10 @@ def test_a_dead_worker_is_reported_and_renewed_no_more(scene: Scene) -> None:
 
 
 def test_a_worker_that_died_before_it_was_registered_is_renewed_no_more(scene: Scene) -> None:
-    scene.book.away = True
+    scene.book.store.away = True
     worker_id = scene.register()
     scene.heart.lost(worker_id)
-    scene.book.away = False
+    scene.book.store.away = False
 
     eventually(lambda: scene.book.lost_ones == [worker_id])
     other = scene.registered()
@@ -167,11 +135,11 @@ def test_stopping_finishes_what_was_asked_for(scene: Scene) -> None:
 
 def test_stopping_does_not_wait_for_ever_for_the_store() -> None:
     scene = Scene()
-    scene.book.away = True
+    scene.book.store.away = True
     scene.heart.retired(new_id())
 
     assert not scene.heart.stop(0.05)
-    scene.book.away = False
+    scene.book.store.away = False
 
 
 def test_a_lease_is_trusted_for_three_quarters_of_its_time() -> None:

@@ -112,7 +112,7 @@ def test_a_type_without_a_handler_is_given_back(office: Office) -> None:
 
 def test_a_store_that_is_away_claims_nothing_and_counts_nothing(office: Office) -> None:
     messages = office.messages(2)
-    office.ledger.away = True
+    office.ledger.store.away = True
 
     with pytest.raises(StoreUnavailable):
         office.intake.claim(messages)

@@ -14,7 +14,7 @@ from taskwire_worker.heart import Heart, News
 from taskwire_worker.observation import Observations
 from taskwire_worker.post import Phase, Post
 from taskwire_worker.spawn import Child
-from tests.unit.worker.test_heart import FakeBook
+from tests.unit.worker.fakes import FakeBook
 
 
 def test_a_process_that_cannot_be_started_is_tried_again_later(

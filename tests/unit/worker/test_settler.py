@@ -68,13 +68,13 @@ def test_losers_are_counted_and_dropped(settler: Settler) -> None:
 def test_settlements_wait_while_the_store_is_away(
     settler: Settler, ledger: fakes.FakeLedger
 ) -> None:
-    ledger.away = True
+    ledger.store.away = True
     given = [settlement() for _ in range(3)]
     for each in given:
         settler.settle(each)
     assert settler.unwritten == 3
 
-    ledger.away = False
+    ledger.store.away = False
 
     assert ledger.settlements(3) == given
     eventually(lambda: settler.unwritten == 0)
@@ -83,9 +83,9 @@ def test_settlements_wait_while_the_store_is_away(
 def test_closing_waits_for_the_store_to_come_back(
     settler: Settler, ledger: fakes.FakeLedger, spool: Spool
 ) -> None:
-    ledger.away = True
+    ledger.store.away = True
     settler.settle(settlement())
-    ledger.away = False
+    ledger.store.away = False
 
     settler.close(timeout=10)
 
@@ -95,7 +95,7 @@ def test_closing_waits_for_the_store_to_come_back(
 def test_what_cannot_be_written_is_spooled_and_replayed(
     settler: Settler, ledger: fakes.FakeLedger, spool: Spool
 ) -> None:
-    ledger.away = True
+    ledger.store.away = True
     given = [settlement(), failure()]
     for each in given:
         settler.settle(each)
@@ -136,7 +136,7 @@ def test_a_full_disk_at_the_end_does_not_keep_the_process(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     settler = Settler(ledger, Spool(tmp_path / "file"), name="me")
-    ledger.away = True
+    ledger.store.away = True
     settler.settle(settlement())
 
     settler.close(timeout=0.01)

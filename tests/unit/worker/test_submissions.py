@@ -27,8 +27,12 @@ class Office:
 
     def __init__(self) -> None:
         self.ledger = fakes.FakeLedger()
-        self.parent: Task = fakes.claimed(fakes.queued_task(DIVIDE, DivideRequest()))
+        self.parent: Task = self.another()
         self._submissions = Submissions(fakes.preparation(), self.ledger)
+
+    def another(self) -> Task:
+        """A task that runs here."""
+        return self.ledger.running(fakes.queued_task(DIVIDE, DivideRequest()))
 
     def attempt(self) -> TaskContext:
         return TaskContext(
@@ -93,7 +97,7 @@ def test_a_key_names_the_submission(office: Office) -> None:
 
 def test_two_tasks_share_no_key(office: Office) -> None:
     first = office.attempt().submit(divide(1), key="a")
-    office.parent = fakes.claimed(fakes.queued_task(DIVIDE, DivideRequest()))
+    office.parent = office.another()
 
     assert office.attempt().submit(divide(1), key="a") != first
 
