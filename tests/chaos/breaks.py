@@ -13,7 +13,7 @@ from tests.chaos.checking.residue import MORE_RSS_BYTES, TASKS_METRIC
 from tests.chaos.history import History
 from tests.chaos.records import Fail, Invoke, Ok, Resumed, Seen, Told, Unknown
 from tests.chaos.remains import Canary, Counter, Metric, Process, Queue, Scan
-from tests.chaos.story import Story, Tale, replaced
+from tests.chaos.story import TYPE, Story, Tale, replaced
 
 SECRET = "canary-4f1d"
 
@@ -263,7 +263,7 @@ def an_overrun_attempt_goes_on_in_a_process(good: Good) -> History:
     story.succeed(tale)
     history = story.history()
     assert not check(history), "it may in a thread"
-    header = msgspec.structs.replace(history.header, isolation="process")
+    header = msgspec.structs.replace(history.header, isolated_types=(TYPE,))
     return History(header, history.records)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from tests.chaos.history import Record, line_of
 from tests.chaos.records import Fault, FaultEnd, Header
@@ -33,10 +32,11 @@ class Recorder:
         seed: int,
         lease_ttl_s: float,
         recovery_bound_s: float,
-        isolation: Literal["thread", "process"] = "thread",
+        isolated_types: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
+        self.canaries: list[str] = []
         self._numbers = itertools.count(1)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._file = os.open(path, flags, 0o600)
@@ -47,7 +47,7 @@ class Recorder:
                 seed=seed,
                 lease_ttl_s=lease_ttl_s,
                 recovery_bound_s=recovery_bound_s,
-                isolation=isolation,
+                isolated_types=tuple(isolated_types),
                 settings=dict(settings or {}),
             )
         )
@@ -63,6 +63,7 @@ class Recorder:
 
     def canary(self, text: str) -> str:
         """`text`, once it is known as a secret that must appear nowhere."""
+        self.canaries.append(text)
         self.write(Canary(text))
         return text
 

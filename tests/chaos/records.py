@@ -54,8 +54,9 @@ class Header(Timed, frozen=True, tag="header"):
     recovery_bound_s: float
     """Everything must have ended this long after the last fault, submission or due time."""
     version: int = 1
-    isolation: Literal["thread", "process"] = "thread"
-    """Where handlers run. A thread cannot be killed when its run deadline has passed."""
+    isolated_types: tuple[str, ...] = ()
+    """Those whose handlers run in processes of their own, which are killed when their run deadline
+    has passed. A thread cannot be killed."""
     settings: dict[str, str] = msgspec.field(default_factory=dict)
 
     def wall_at(self, at: float) -> float:

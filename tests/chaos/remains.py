@@ -59,7 +59,7 @@ class Queue(Line, frozen=True, tag="queue"):
 
 
 class Process(Line, frozen=True, tag="process"):
-    """What a process uses."""
+    """What a process uses; of several children of a kind, the most that one of them does."""
 
     name: str
     moment: Moment
@@ -67,6 +67,7 @@ class Process(Line, frozen=True, tag="process"):
     fds: int = 0
     threads: int = 0
     connections: int = 0
+    """Open sockets of any kind."""
     rss_bytes: int = 0
 
 

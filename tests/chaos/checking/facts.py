@@ -214,7 +214,7 @@ class Facts:
         end = self.taken_away(task_id, attempt)
         timed_out = end is not None and end.event == Event.TIMED_OUT
         lost = end is not None and end.event == Event.LOST
-        return lost or (timed_out and self.header.isolation == "thread")
+        return lost or (timed_out and self.rows[task_id].type not in self.header.isolated_types)
 
     def tasks(self) -> Iterator[tuple[TaskRow, list[TaskEvent]]]:
         """Every task that was left, with its transitions."""

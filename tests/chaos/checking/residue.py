@@ -18,6 +18,9 @@ MORE_CONNECTIONS = 8
 RSS_GROWTH = 1.3
 MORE_RSS_BYTES = 64 << 20
 
+DEAD_LETTERS = ".XQ"
+"""How the names of queues end that keep what was refused, for people."""
+
 TASKS_METRIC = "taskwire_store_tasks"
 
 
@@ -27,25 +30,30 @@ def resources_are_given_back(facts: Facts) -> Iterator[Finding]:
     At rest a process has at most 12 file descriptors, 8 threads and 8 connections more than it
     (or its predecessor of the same name) had before the load, and at most 1.3 times its memory
     and 64 MiB; pools that fill for the first time and the allocator's habits are within that.
-    No queue of the broker holds a message.
+    No queue of the broker holds a message, but for dead letters.
     """
     before = {each.name: each for each in facts.of(Process) if each.moment == "before"}
     for after in facts.of(Process):
         base = before.get(after.name)
-        if after.moment != "after" or base is None:
-            continue
-        for what, most, found in (
-            ("file descriptors", base.fds + MORE_FDS, after.fds),
-            ("threads", base.threads + MORE_THREADS, after.threads),
-            ("connections", base.connections + MORE_CONNECTIONS, after.connections),
-            ("bytes", int(base.rss_bytes * RSS_GROWTH) + MORE_RSS_BYTES, after.rss_bytes),
-        ):
-            if found > most:
-                sentence = f"{after.name} has {found} {what}; at most {most} are in order"
+        if after.moment == "after" and base is not None:
+            for sentence in too_much(base, after):
                 yield Finding(sentence, records=(base, after))
     for queue in facts.of(Queue):
-        if left := queue.ready + queue.unacknowledged:
+        left = queue.ready + queue.unacknowledged
+        if left and not queue.name.endswith(DEAD_LETTERS):
             yield Finding(f"the queue {queue.name} holds {left} messages", records=(queue,))
+
+
+def too_much(base: Process, after: Process) -> Iterator[str]:
+    """A sentence for each thing that a process has kept."""
+    for what, most, found in (
+        ("file descriptors", base.fds + MORE_FDS, after.fds),
+        ("threads", base.threads + MORE_THREADS, after.threads),
+        ("connections", base.connections + MORE_CONNECTIONS, after.connections),
+        ("bytes", int(base.rss_bytes * RSS_GROWTH) + MORE_RSS_BYTES, after.rss_bytes),
+    ):
+        if found > most:
+            yield f"{after.name} has {found} {what}; at most {most} are in order"
 
 
 def counts_are_right(facts: Facts) -> Iterator[Finding]:
