@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.chaos.history import Record, line_of
 from tests.chaos.records import Fault, FaultEnd, Header
-from tests.chaos.remains import Canary, Dumped
+from tests.chaos.remains import Canary, Dumped, Process
 
 
 def now() -> float:
@@ -37,6 +37,8 @@ class Recorder:
     ) -> None:
         self.path = path
         self.canaries: list[str] = []
+        self.measured: list[Process] = []
+        """What the services used at rest, when they were last measured."""
         self._numbers = itertools.count(1)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
         self._file = os.open(path, flags, 0o600)
