@@ -39,6 +39,7 @@ from taskwire_db.feed.redis_feed import RedisFeed
 from taskwire_db.feed.wire import Names
 from tests.chaos.proxies import Proxies
 from tests.support.eventually import eventually, eventually_async
+from tests.support.failpoints import armed
 from tests.support.servers import RedisServer
 from tests.support.tasks import succeeded, task
 
@@ -358,6 +359,26 @@ def test_a_snapshot_lives_no_longer_than_its_result(
     assert 50_000 < client.pttl(names.snapshot_key(short.id)) <= 60_000
     assert 3_500_000 < client.pttl(names.snapshot_key(long.id)) <= 3_600_000
     client.close()
+
+
+@pytest.mark.servers
+async def test_a_defect_costs_its_announcements_and_not_those_that_follow(
+    redis_server: RedisServer, deployment_id: bytes, heard: Heard
+) -> None:
+    side = RedisSide(redis_server.url, deployment_id)
+    feed, announcer = side.feed(heard), side.announcer()
+    await feed.start()
+    await feed.subscribe((after := succeeded()).id)
+    with armed("feed.taken:error"):
+        announcer.announce([succeeded()])
+
+        def rings() -> bool:
+            announcer.announce([after])
+            return Ring(after.id, 3, State.SUCCEEDED) in heard.rings
+
+        await eventually_async(rings)
+    await feed.close()
+    announcer.close(5)
 
 
 @pytest.mark.servers

@@ -15,6 +15,7 @@ from taskwire_gateway.dispatch.window import FIRST_RATE, LEAST, Window, Windows
 from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.workers_alive import LiveWorkers, Served
 from tests.support.eventually import eventually_async
+from tests.support.failpoints import armed
 from tests.support.tasks import task
 
 TYPE = "acme.images.v1.ImageTasks/MakeThumbnail"
@@ -191,4 +192,12 @@ async def test_what_nobody_is_sure_of_is_not_forgotten_while_the_store_is_away()
     dispatcher.unsure()
     await eventually_async(lambda: marks.released == 1)
     assert dispatcher.spilled.is_set()
+    await dispatcher.close()
+
+
+async def test_what_a_defect_keeps_from_the_broker_is_published_again() -> None:
+    dispatcher = await started(broker := Broker(), Marks())
+    with armed("publish.begun:error"):
+        dispatcher.dispatch([task()])
+        await eventually_async(lambda: broker.published)
     await dispatcher.close()

@@ -38,7 +38,14 @@ class Beat:
     renewal: Renewal
 
 
-News = Registered | Beat
+@dataclass(frozen=True, slots=True)
+class NotRegistered:
+    """The worker cannot be put into the store, and may not work."""
+
+    worker_id: bytes
+
+
+News = Registered | NotRegistered | Beat
 
 
 class Heart:
@@ -63,13 +70,13 @@ class Heart:
         """Adds a worker to the store, tells `Registered`, and renews it from then on."""
 
         def registered() -> None:
-            at = time.monotonic()
-            self._book.register(worker)
-            with self._lock:
-                self._reports[worker.id] = Report()
-            if ARMED:
-                hit("lease.registered")
-            self._tell(Registered(worker.id, at))
+            try:
+                self._register(worker)
+            except StoreUnavailable:
+                raise
+            except Exception:  # a defect: its process must not wait for ever to be let in
+                _LOG.exception("worker could not be registered")
+                self._tell(NotRegistered(worker.id))
 
         self._wishes.put(registered)
 
@@ -99,6 +106,15 @@ class Heart:
         self._wishes.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _register(self, worker: WorkerRow) -> None:
+        at = time.monotonic()
+        self._book.register(worker)
+        with self._lock:
+            self._reports[worker.id] = Report()
+        if ARMED:
+            hit("lease.registered")
+        self._tell(Registered(worker.id, at))
 
     def _end(self, worker_id: bytes, write: Callable[[bytes], None]) -> None:
         def ended() -> None:

@@ -18,7 +18,7 @@ from types import FrameType
 
 from taskwire_admin.admin import Admin
 from taskwire_core.settings import Settings
-from taskwire_worker.heart import Beat, Heart, News, Registered
+from taskwire_worker.heart import Beat, Heart, News, NotRegistered, Registered
 from taskwire_worker.observation import Observations
 from taskwire_worker.ports import WorkerBook
 from taskwire_worker.post import Phase, Post
@@ -144,9 +144,12 @@ class Supervisor:
             post.bury()
 
     def _act_on(self, news: News) -> None:
-        self._last_beat = max(self._last_beat, news.at)
+        if not isinstance(news, NotRegistered):
+            self._last_beat = max(self._last_beat, news.at)
         for post in self._posts:
             match news:
+                case NotRegistered(worker_id) if worker_id == post.worker_id:
+                    post.kill()
                 case Registered(worker_id, at) if worker_id == post.worker_id:
                     post.registered(at)
                 case Beat(at, asked, renewal) if post.worker_id in asked:

@@ -8,10 +8,11 @@ import pytest
 
 from taskwire_core.ids import new_id
 from taskwire_worker import heart as heart_module
-from taskwire_worker.heart import Beat, Heart, News, Registered
+from taskwire_worker.heart import Beat, Heart, News, NotRegistered, Registered
 from taskwire_worker.lease import RenewedLease
 from taskwire_worker.ports import Report, WorkerRow
 from tests.support.eventually import eventually
+from tests.support.failpoints import armed
 from tests.unit.worker import fakes
 
 
@@ -69,6 +70,14 @@ def test_a_registration_is_tried_until_the_store_takes_it(scene: Scene) -> None:
     scene.book.store.away = False
 
     eventually(lambda: worker_id in scene.book.store.leases)
+
+
+def test_a_worker_that_a_defect_keeps_from_being_registered_is_told(scene: Scene) -> None:
+    with armed("lease.registered:error"):
+        worker_id = scene.register()
+        eventually(lambda: NotRegistered(worker_id) in scene.news)
+
+    assert scene.registered() != worker_id
 
 
 def test_leases_go_on_after_the_store_was_away(scene: Scene) -> None:

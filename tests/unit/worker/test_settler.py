@@ -16,6 +16,7 @@ from taskwire_core.task import Payload
 from taskwire_worker.settler import Settler
 from taskwire_worker.spool import Spool
 from tests.support.eventually import eventually
+from tests.support.failpoints import armed
 from tests.unit.worker import fakes
 
 
@@ -142,6 +143,18 @@ def test_a_full_disk_at_the_end_does_not_keep_the_process(
     settler.close(timeout=0.01)
 
     assert settler.unwritten == 1
+
+
+def test_a_defect_that_passes_costs_no_settlement(
+    settler: Settler, ledger: fakes.FakeLedger
+) -> None:
+    given = settlement()
+
+    with armed("settle.begun:error"):
+        settler.settle(given)
+
+    assert ledger.settlements(1) == [given]
+    eventually(lambda: settler.unwritten == 0)
 
 
 def test_a_defect_does_not_go_round_for_ever(settler: Settler, ledger: fakes.FakeLedger) -> None:

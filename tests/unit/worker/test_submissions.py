@@ -17,6 +17,7 @@ from taskwire_core.ids import from_text, to_text
 from taskwire_core.task import Task
 from taskwire_worker.ports import AttemptOver, KeyReused
 from taskwire_worker.submissions import Submissions
+from tests.support.failpoints import armed
 from tests.unit.worker import fakes
 
 DIVIDE = "taskwire.examples.v1.MathTasks/Divide"
@@ -210,3 +211,10 @@ def test_a_test_sees_what_its_handler_submits() -> None:
 def test_a_context_without_a_worker_cannot_submit() -> None:
     with pytest.raises(RuntimeError, match="cannot submit"):
         TaskContext(id="x", type=DIVIDE, attempt=1).submit(divide(1))
+
+
+def test_a_defect_does_not_leave_the_handler_waiting(office: Office) -> None:
+    with armed("run.submitted:error"), pytest.raises(errors.Internal):
+        office.attempt().submit(divide(1))
+
+    assert office.attempt().submit(divide(1)) == to_text(office.ledger.children[0].id)
