@@ -121,10 +121,12 @@ def _queues(rabbit: RabbitServer, deployment_id: bytes) -> list[Queue]:
 
     return _settled(
         look,
-        lambda queues: not any(
-            queue.ready + queue.unacknowledged
-            for queue in queues
-            if not queue.name.endswith(DEAD_LETTERS)
+        lambda queues: (
+            not any(
+                queue.ready + queue.unacknowledged
+                for queue in queues
+                if not queue.name.endswith(DEAD_LETTERS)
+            )
         ),
     )
 

@@ -26,8 +26,8 @@ class TaskRow(Line, frozen=True, tag="task"):
     input: str = ""
     result: str = ""
     """Like the input a digest, or "none" when there is none."""
-    not_before: float = 0.0
-    """Since 1970: it is not due before."""
+    due: float = 0.0
+    """Since 1970: for when it was submitted. Retries do not change it."""
     at_most_once: bool = False
 
     def __post_init__(self) -> None:

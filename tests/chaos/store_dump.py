@@ -76,7 +76,7 @@ def _row(row: sa.Row[Any]) -> TaskRow:
         row.request_id or "",
         _digest(row.input),
         _digest(row.result),
-        row.not_before / _MICROS,
+        row.schedule_time / _MICROS,
         codec.decode_options(row.options).at_most_once,
     )
 

@@ -11,12 +11,8 @@ import pytest
 
 from taskwire_core.lifecycle import Event, State
 from tests.chaos import history as history_file
-from tests.chaos.breaks import (
-    BREAKS,
-    an_acknowledged_task_is_gone,
-    good,
-    two_attempts_run_at_once,
-)
+from tests.chaos.breaks import BREAKS, good
+from tests.chaos.breaks.tasks import an_acknowledged_task_is_gone, two_attempts_run_at_once
 from tests.chaos.checking import check, invariant_table, recoveries
 from tests.chaos.checking.table import INVARIANTS
 from tests.chaos.history import History, Record, line_of
@@ -55,7 +51,7 @@ def test_what_is_not_due_yet_may_wait() -> None:
     story = good().story
     tale = story.task(scheduled=True)
     row = story.row(tale)
-    later = msgspec.structs.replace(row, not_before=1_000_000.0 + 1_000_000)
+    later = msgspec.structs.replace(row, due=1_000_000.0 + 1_000_000)
     assert check(replaced(story.history(), row, later)) == []
 
 

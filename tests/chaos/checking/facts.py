@@ -197,7 +197,7 @@ class Facts:
 
     def due_at(self, row: TaskRow) -> float:
         """When a task is due, as an `at`."""
-        return row.not_before - self.header.wall + self.header.at
+        return row.due - self.header.wall + self.header.at
 
     def taken_away(self, task_id: str, attempt: int) -> TaskEvent | None:
         """The transition by which an attempt that was claimed held its task no more."""

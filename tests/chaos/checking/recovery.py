@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from taskwire_core.lifecycle import Event
 from tests.chaos.checking.facts import Facts, is_terminal
@@ -35,7 +37,8 @@ def recoveries(history: History) -> list[Recovery]:
     The times are the database's, so that a fault of its clock spoils them.
     """
     facts = Facts(history)
-    return [_recovery(facts, fault) for fault in facts.of(Fault)]
+    waits = _waits(facts)
+    return [_recovery(fault, waits[fault.fault]) for fault in facts.of(Fault)]
 
 
 def percentile(sorted_values: Sequence[float], part: float) -> float | None:
@@ -45,29 +48,37 @@ def percentile(sorted_values: Sequence[float], part: float) -> float | None:
     return sorted_values[max(0, math.ceil(part * len(sorted_values)) - 1)]
 
 
-def _recovery(facts: Facts, fault: Fault) -> Recovery:
-    end = facts.header.wall_at(facts.fault_ends[fault.fault])
-    waits = list(_waits(facts, end))
+def _recovery(fault: Fault, waits: Sequence[float | None]) -> Recovery:
     times = sorted(wait for wait in waits if wait is not None)
-    stuck = len(waits) - len(times)
     return Recovery(
         fault,
         len(waits),
-        stuck,
+        len(waits) - len(times),
         percentile(times, 0.5),
         percentile(times, 0.99),
         times[-1] if times else None,
     )
 
 
-def _waits(facts: Facts, end: float) -> Iterator[float | None]:
-    """Of each task that was live then: how long it took to go on; None if it never did."""
+def _waits(facts: Facts) -> dict[int, list[float | None]]:
+    """By fault, of each task that was live at its end: how long it took to go on, if it did."""
+    found: dict[int, list[float | None]] = {fault: [] for fault in facts.fault_ends}
+    ends = sorted((facts.header.wall_at(at), fault) for fault, at in facts.fault_ends.items())
     for row, events in facts.tasks():
-        before = [event for event in events if event.wall <= end]
-        if not before or is_terminal(before[-1].state) or row.not_before > end:
+        if not events:
             continue
-        after = next((event for event in events[len(before) :] if _goes_on(event)), None)
-        yield None if after is None else after.wall - end
+        ended = events[-1].wall if is_terminal(events[-1].state) else math.inf
+        first = bisect_left(ends, max(events[0].wall, row.due), key=itemgetter(0))
+        for end, fault in ends[first:]:
+            if end >= ended:
+                break
+            found[fault].append(_wait(events, end))
+    return found
+
+
+def _wait(events: Sequence[TaskEvent], end: float) -> float | None:
+    after = (event.wall - end for event in events if event.wall > end and _goes_on(event))
+    return next(after, None)
 
 
 def _goes_on(event: TaskEvent) -> bool:
