@@ -62,11 +62,11 @@ wheel: setup ## Build dist/taskwire-….whl, with the .proto files, descriptor s
 test: setup ## Run all tests but those of other languages; installs their servers if it may.
 	@.ci/install-servers
 	$(SIDE_BY_SIDE)
-	$(BIN)/pytest -m "(servers or slow) and not polyglot"
+	$(BIN)/pytest -m "(servers or slow) and not polyglot and not chaos"
 
 # These tests run side by side, one process a core. Those that start servers, and kill them, run
 # one after another: their bounds are of times that a busy machine would stretch.
-SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers and not polyglot and not slow"
+SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers and not polyglot and not slow and not chaos"
 
 # Left out are the folders whose tests start taskwire, or a command of it, as a process.
 .PHONY: test-fast

@@ -165,6 +165,10 @@ class Cluster:
             return [main, *found] if self.alive(name) else []
         return [pid for pid, line in found.items() if line.endswith(_MODULES[to])]
 
+    def owner(self, pid: int) -> str:
+        """The service that a process belongs to."""
+        return next(name for name in self.processes if pid in self.pids(name, "all"))
+
     def send(self, signal: SignalName, name: str, to: To = "process") -> list[int]:
         """Signal a service; the processes that were signalled, never none."""
         pids = self.pids(name, to)
@@ -177,6 +181,15 @@ class Cluster:
         """SIGKILL to a service with everything that it has started, as if its host were lost."""
         self.send("KILL", name, to="all")
         self.processes[name].wait(10)
+
+    def make_whole(self) -> None:
+        """Heal every link, let go on what stands still, and start what has ended."""
+        self.links().heal()
+        for name in self.processes:
+            if self.alive(name):
+                self.send("CONT", name, to="all")
+            else:
+                self.start(name)
 
     def alive(self, name: str) -> bool:
         """Whether a service's main process has been started and has not ended."""
