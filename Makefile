@@ -99,6 +99,13 @@ tests/polyglot/node/node_modules: tests/polyglot/node/package-lock.json
 	$(NPM_ENV) npm ci --silent --no-audit --no-fund --ignore-scripts --prefix tests/polyglot/node
 	@touch $@
 
+.PHONY: recovery
+recovery: setup ## Measure how long each loss delays a task, ROUNDS=5 times, and write the README's table.
+	@.ci/install-servers
+	$(BIN)/python -m tests.chaos.recovery --rounds $(ROUNDS)
+
+ROUNDS := 5
+
 .PHONY: bench-first
 bench-first: setup .cache/bench-venv/.requirements ## Measure taskwire beside FastAPI + Celery + SQLite; BENCH="--pairs 3" for less.
 	@.ci/install-servers
