@@ -18,8 +18,8 @@ from taskwire_db.lists import streams
 from taskwire_db.lists.cohorts import Cohorts, cohorts_of, is_alone
 from taskwire_db.models import task_labels
 
-MOST_ROWS = 1_000
-MOST_ENTRIES = 1_000
+MOST_ROWS = 500
+MOST_ENTRIES = 500
 """How many candidates a page looks at before it ends, full or not: when their rows have to be
 read, and when entries of indexes are enough. docs/performance.md has what they cost."""
 
