@@ -82,13 +82,13 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start_gateway(self, name: str = "gateway") -> None:
+    def start_gateway(self, name: str = "gateway", **settings: str) -> None:
         """Start, and return when it serves; each has an address of its own, and keeps it."""
         if name not in self.addresses:
             (port,) = free_ports(1)
             self.addresses[name] = f"127.0.0.1:{port}"
         address = self.addresses[name]
-        self._start(name, "gateway", listen=address)
+        self._start(name, "gateway", listen=address, **settings)
 
         def serves() -> bool:
             assert alive(self.processes[name]), self.log(name)

@@ -72,7 +72,7 @@ class Keeper:
         self._fill = watched("backlog", backlog.sweep, observe)
         self._chores = [
             Chore(watched("lost", sweeps.lost, observe), min(1.0, lease_s / 4)),
-            Chore(watched("dead_gateways", sweeps.dead_gateways, observe), lease_s / 2),
+            Chore(watched("dead_gateways", sweeps.dead_gateways, observe), min(1.0, lease_s / 4)),
             Chore(self._fill, 1.0),
             Chore(watched("stranded", stranded.sweep, observe), INTERVAL_S),
             Chore(watched("checkpoint", self._checkpoint, observe), 1.0),
