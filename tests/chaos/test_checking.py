@@ -115,6 +115,20 @@ def test_recovery_is_the_time_until_each_live_task_went_on() -> None:
     assert stuck.state is State.QUEUED
 
 
+def test_what_waits_for_the_end_of_another_fault_is_counted_there() -> None:
+    story = Story()
+    waiting, quick = story.task(), story.task()
+    first = story.fault("cut", "redis")
+    story.end_fault(first)
+    story.run(quick)
+    second = story.fault("cut", "rabbitmq")
+    story.end_fault(second)
+    story.run(waiting)
+    found = recoveries(story.history())
+    assert [each.tasks for each in found] == [1, 1]
+    assert [each.fault.fault for each in found] == [first, second]
+
+
 def test_the_table_of_invariants_says_promise_and_rule() -> None:
     rows = invariant_table()
     assert [row.number for row in rows] == list(INVARIANTS)

@@ -6,7 +6,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 
 from taskwire_core.lifecycle import Event
 from tests.chaos.checking.facts import Facts, is_terminal
@@ -20,7 +19,8 @@ class Recovery:
     """After a fault's end: how many tasks were live and due, and when each of them went on.
 
     A task has gone on when an attempt of it was claimed, or it has ended. `stuck` of them never
-    did. The times are None when there was no task.
+    did. One that had not gone on when something else was broken is counted there. The times are
+    None when there was no task.
     """
 
     fault: Fault
@@ -63,17 +63,38 @@ def _recovery(fault: Fault, waits: Sequence[float | None]) -> Recovery:
 def _waits(facts: Facts) -> dict[int, list[float | None]]:
     """By fault, of each task that was live at its end: how long it took to go on, if it did."""
     found: dict[int, list[float | None]] = {fault: [] for fault in facts.fault_ends}
-    ends = sorted((facts.header.wall_at(at), fault) for fault, at in facts.fault_ends.items())
+    ends = _ends(facts)
     for row, events in facts.tasks():
         if not events:
             continue
         ended = events[-1].wall if is_terminal(events[-1].state) else math.inf
-        first = bisect_left(ends, max(events[0].wall, row.due), key=itemgetter(0))
-        for end, fault in ends[first:]:
-            if end >= ended:
+        first = bisect_left(ends, max(events[0].wall, row.due), key=lambda end: end.wall)
+        for end in ends[first:]:
+            if end.wall >= ended:
                 break
-            found[fault].append(_wait(events, end))
+            wait = _wait(events, end.wall)
+            if end.next_fault >= end.wall + (math.inf if wait is None else wait):
+                found[end.fault].append(wait)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """When a fault was over, and since when another one lasted that was not over then."""
+
+    wall: float
+    fault: int
+    next_fault: float
+
+
+def _ends(facts: Facts) -> list[_End]:
+    found: list[_End] = []
+    next_fault = math.inf
+    for fault in sorted(facts.of(Fault), key=lambda f: facts.fault_ends[f.fault], reverse=True):
+        end = facts.header.wall_at(facts.fault_ends[fault.fault])
+        found.append(_End(end, fault.fault, next_fault))
+        next_fault = min(next_fault, facts.header.wall_at(fault.at))
+    return found[::-1]
 
 
 def _wait(events: Sequence[TaskEvent], end: float) -> float | None:
