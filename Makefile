@@ -73,6 +73,11 @@ SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers
 test-fast: setup ## Run the tests that start no server and no process: under two minutes.
 	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging)
 
+.PHONY: chaos
+chaos: setup ## Play the fault matrix; MINUTES=60 for that long, ROWS=F7,F14 for these, SEED=123 for the same again.
+	@.ci/install-servers
+	@$(BIN)/python -m tests.chaos.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: mutations
 mutations: setup ## Remove each guard on a copy of the tree: a test must fail; ONLY=name for one, WRITE=1 for the docs.
 	@.ci/install-servers

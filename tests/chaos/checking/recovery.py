@@ -20,7 +20,7 @@ class Recovery:
 
     A task has gone on when an attempt of it was claimed, or it has ended. `stuck` of them never
     did. One that had not gone on when something else was broken is counted there. The times are
-    None when there was no task.
+    None when there was no task; `times_s` are all of them, sorted.
     """
 
     fault: Fault
@@ -29,6 +29,7 @@ class Recovery:
     p50_s: float | None
     p99_s: float | None
     max_s: float | None
+    times_s: tuple[float, ...] = ()
 
 
 def recoveries(history: History) -> list[Recovery]:
@@ -57,6 +58,7 @@ def _recovery(fault: Fault, waits: Sequence[float | None]) -> Recovery:
         percentile(times, 0.5),
         percentile(times, 0.99),
         times[-1] if times else None,
+        tuple(times),
     )
 
 
