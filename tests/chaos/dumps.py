@@ -142,7 +142,7 @@ def _scans(canaries: list[str], cluster: Cluster) -> Iterator[Scan]:
 
 def _scan(place: str, text: str, canaries: list[str]) -> Scan:
     found = tuple(canary for canary in canaries if canary in text)
-    return Scan(place, text.count("\n"), found)
+    return Scan(place, len(text.splitlines()), found)
 
 
 def _page(address: str, path: str) -> str:
