@@ -29,6 +29,7 @@ from tests.chaos.records import Fault
 from tests.chaos.remains import TaskRow
 from tests.chaos.rows.registry import Row
 from tests.chaos.servers import Servers
+from tests.chaos.work import type_of
 from tests.support.eventually import eventually
 
 _NO_LOAD = Plan(callers=0)
@@ -102,6 +103,7 @@ def _play(row: Row, seed: int, chance: random.Random, cluster: Cluster) -> None:
         seed=seed,
         lease_ttl_s=cluster.shape.lease_ttl_s,
         recovery_bound_s=row.recovery_bound_s,
+        isolated_types=[type_of("WorkApart")],
         settings=cluster.shape.settings,
     )
     cluster.start_all()
