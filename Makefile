@@ -78,6 +78,11 @@ chaos: setup ## Play the fault matrix; MINUTES=60 for that long, ROWS=F7,F14 for
 	@.ci/install-servers
 	@$(BIN)/python -m tests.chaos.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
 
+.PHONY: soak
+soak: setup ## Play rows of the fault matrix on one long-lived cluster, for HOURS=8; SEED=123 for the same again.
+	@.ci/install-servers
+	@$(BIN)/python -m tests.chaos.soak $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: mutations
 mutations: setup ## Remove each guard on a copy of the tree: a test must fail; ONLY=name for one, WRITE=1 for the docs.
 	@.ci/install-servers

@@ -143,14 +143,18 @@ class Cluster:
             return word in self.log(name)[self._log_starts_at[name] :]
 
         try:
-            eventually(up, within=60)
+            eventually(up, within=180)
         except AssertionError as problem:
             raise AssertionError(f"{name} is not up: {self.log(name)[-4000:]}") from problem
 
+    def stop(self, name: str) -> int:
+        """SIGTERM; the exit code of its orderly end."""
+        self.send("TERM", name)
+        return self.wait_until_ended(name)
+
     def restart(self, name: str) -> None:
         """SIGTERM, and start again when it has ended."""
-        self.send("TERM", name)
-        self.wait_until_ended(name)
+        self.stop(name)
         self.start(name)
 
     # Breaking.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from taskwire.v1.options_pb2 import TaskOverrides
 from taskwire_core.lifecycle import State
 from tests.chaos.cluster import Cluster
 from tests.chaos.journal import JournalReader
@@ -60,6 +62,16 @@ class Chaos:
         pid, *_ = self.cluster.send("KILL", name, to="child")
         return pid
 
+    def dies_at(self, name: str, failpoint: str) -> None:
+        """A service is started anew, dies with its host at a failpoint, and is started again."""
+        hit = self.chance.randint(1, 3)
+        self.cluster.stop(name)
+        self.cluster.start(name, failpoints=f"{failpoint}:kill-group@{hit}", wait=False)
+        code = self.cluster.wait_until_ended(name, within=90)
+        self.recorder.begin_fault(f"killed at {failpoint}", name)
+        assert code == -signal.SIGKILL, f"{name} ended with {code}"
+        self.cluster.start(name)
+
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
         """A service stands still with all its processes, and goes on after the block."""
@@ -73,14 +85,20 @@ class Chaos:
     # Tasks of the row itself, beside the load's.
 
     def submit(
-        self, kind: Kind = "Work", seconds: float = 0.0, *, within: float = 60, **script: Any
+        self,
+        kind: Kind = "Work",
+        seconds: float = 0.0,
+        *,
+        within: float = 60,
+        overrides: TaskOverrides | None = None,
+        **script: Any,
     ) -> str:
         """The id of a new task of the row; it is repeated until it is acknowledged."""
         request = work(kind, seconds, **{"key": "row", **script})
         request_id = new_request_id(self.chance)
 
         def acknowledged() -> str:
-            outcome = self.client.submit(request, request_id=request_id)
+            outcome = self.client.submit(request, request_id=request_id, overrides=overrides)
             assert isinstance(outcome, Ok), outcome
             return outcome.told[0].task_id
 

@@ -109,20 +109,27 @@ def _play(row: Row, seed: int, chance: random.Random, cluster: Cluster) -> None:
     cluster.start_all()
     measure(recorder, cluster, "before")
     load = Load(cluster.addresses, recorder, seed, row.plan or _NO_LOAD)
+    with under_load(cluster, recorder, load, chance, row.recovery_bound_s) as chaos:
+        row.function(chaos)
+    dump(recorder, cluster)
+    recorder.close()
+
+
+@contextmanager
+def under_load(
+    cluster: Cluster, recorder: Recorder, load: Load, chance: random.Random, bound_s: float
+) -> Iterator[Chaos]:
+    """A load for the length of the block; then everything is made whole, and comes to its end."""
     try:
         with RecordingClient(recorder, cluster.address()) as client:
-            journal = JournalReader(cluster.history)
-            chaos = Chaos(cluster, load, recorder, journal, client, chance)
             load.start()
-            row.function(chaos)
+            yield Chaos(cluster, load, recorder, JournalReader(cluster.history), client, chance)
             load.end()
         cluster.make_whole()
-        wait_until_all_ended(cluster.database_url, row.recovery_bound_s)
+        wait_until_all_ended(cluster.database_url, bound_s)
         load.watches.all_ended(within=60)
     finally:
         load.close()
-    dump(recorder, cluster)
-    recorder.close()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taskwire.submission import SubmitTaskRequest, submission
+from taskwire.v1.options_pb2 import TaskOverrides
 from tests.support.contracts import built
 
 PROTOS = Path(__file__).parent / "protos"
@@ -51,6 +52,14 @@ def submission_of(
     request = submission(input, delay=delay)
     request.request_id = request_id
     return request
+
+
+def limited(attempt_s: float, attempts: int = 20) -> TaskOverrides:
+    """Overrides: how long an attempt may take, and how many there are."""
+    made = TaskOverrides()
+    made.attempt_timeout.FromTimedelta(timedelta(seconds=attempt_s))
+    made.retry.max_attempts = attempts
+    return made
 
 
 def new_request_id(chance: random.Random) -> str:

@@ -98,6 +98,11 @@ class RabbitServer:
             kill_group(self._epmd)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def wipe(self) -> None:
+        """Kill it and remove all that it has on disk: queues, messages, everything."""
+        self.kill()
+        shutil.rmtree(self.folder / "mnesia")
+
     def close_all_connections(self) -> None:
         """Make the server close every client connection, as an operator would (about 2 s)."""
         self.ctl("close_all_connections", "closed by the test")
