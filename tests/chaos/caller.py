@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
+from tests.chaos.aside import Aside
 from tests.chaos.recording import RecordingClient
 from tests.chaos.records import Fail, Ok, Outcome, Unknown
-from tests.chaos.watches import Watches
 from tests.chaos.work import Kind, messages, new_request_id, submission_of, type_of, work
 
 Operation = Literal[
@@ -42,8 +42,8 @@ class Plan:
     """Between two operations of a caller, on average."""
     longest_s: float = 0.3
     """The longest task."""
-    watches: int = 12
-    """How many are open at the same time, at most."""
+    aside: int = 16
+    """How many watches and durable calls are open at the same time, at most."""
     operations: Mapping[Operation, int] = field(default_factory=lambda: OPERATIONS)
     kinds: Mapping[Kind, int] = field(default_factory=lambda: KINDS)
 
@@ -85,7 +85,7 @@ class Caller:
         plan: Plan,
         known: Known,
         ended: threading.Event,
-        watches: Watches,
+        aside: Aside,
     ) -> None:
         self._clients = clients
         self._turn = chance.randrange(len(clients))
@@ -93,7 +93,7 @@ class Caller:
         self._plan = plan
         self._known = known
         self._ended = ended
-        self._watches = watches
+        self._aside = aside
         self._sent: list[tuple[str, Any]] = []
 
     def run(self) -> None:
@@ -133,13 +133,22 @@ class Caller:
         self._until_answered(lambda client: list(client.submit_many(requests)))
 
     def _durable(self) -> None:
+        """A call that waits for its task does not keep the caller from going on."""
         kind = self._kind()
         request_id, request = new_request_id(self._chance), self._input(kind)
-        self._until_answered(
-            lambda client: [
-                client.call(type_of(kind), request, messages().WorkResponse, request_id=request_id)
-            ]
-        )
+        tries = self._chance.randint(1, 8)
+
+        def call() -> Iterator[Outcome]:
+            for _ in range(tries):
+                outcome = self._client.call(
+                    type_of(kind), request, messages().WorkResponse, request_id=request_id
+                )
+                self._known.add(outcome)
+                yield outcome
+                if self._ended.is_set() or not _is_open(outcome):
+                    return
+
+        self._aside.open(call)
 
     def _retry(self) -> None:
         request_id = new_request_id(self._chance)
@@ -170,12 +179,12 @@ class Caller:
     def _watch(self) -> None:
         client = self._client
         for task_id in self._known.some(self._chance):
-            self._watches.open(lambda: client.watch(task_id))  # noqa: B023  # called before the next
+            self._aside.open(lambda: client.watch(task_id))  # noqa: B023  # called before the next
 
     def _watch_many(self) -> None:
         client, ids = self._client, self._known.some(self._chance, 10)
         if ids:
-            self._watches.open(lambda: client.watch_tasks(ids))
+            self._aside.open(lambda: client.watch_tasks(ids))
 
     # How.
 

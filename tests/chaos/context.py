@@ -16,7 +16,7 @@ from tests.chaos.cluster import Cluster
 from tests.chaos.journal import JournalReader
 from tests.chaos.load import Load
 from tests.chaos.recording import Recorder, RecordingClient
-from tests.chaos.records import Ok, Told
+from tests.chaos.records import Fail, Ok, Told
 from tests.chaos.servers import Servers
 from tests.chaos.work import Kind, new_request_id, work
 from tests.support.eventually import eventually
@@ -99,6 +99,8 @@ class Chaos:
 
         def acknowledged() -> str:
             outcome = self.client.submit(request, request_id=request_id, overrides=overrides)
+            if isinstance(outcome, Fail) and outcome.code == "INVALID_ARGUMENT":
+                raise ValueError(outcome.message)
             assert isinstance(outcome, Ok), outcome
             return outcome.told[0].task_id
 

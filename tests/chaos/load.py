@@ -1,4 +1,4 @@
-"""The load of a run: callers and watches that go on whatever happens to the services."""
+"""The load of a run: callers that go on whatever happens to the services."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import random
 import threading
 from collections.abc import Sequence
 
+from tests.chaos.aside import Aside
 from tests.chaos.caller import Caller, Known, Plan
 from tests.chaos.recording import Recorder, RecordingClient
-from tests.chaos.watches import Watches
 from tests.support.eventually import eventually
 
 _CALL_S = 5.0
@@ -24,7 +24,7 @@ class Load:
 
     def __init__(self, addresses: Sequence[str], recorder: Recorder, seed: int, plan: Plan) -> None:
         self.known = Known()
-        self.watches = Watches(plan.watches)
+        self.aside = Aside(plan.aside)
         self.problems: list[BaseException] = []
         self._ended = threading.Event()
         self._clients = [RecordingClient(recorder, each, timeout_s=_CALL_S) for each in addresses]
@@ -37,7 +37,7 @@ class Load:
                     plan,
                     self.known,
                     self._ended,
-                    self.watches,
+                    self.aside,
                 )
                 for number in range(plan.callers)
             )
@@ -48,7 +48,7 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    def more(self, count: int, *, within: float = 60) -> None:
+    def more(self, count: int, *, within: float = 120) -> None:
         """Wait until `count` more tasks have been acknowledged than now."""
         goal = len(self.known) + count
         eventually(
@@ -80,6 +80,6 @@ class Load:
             self.problems.append(problem)
 
     def _raise_problems(self) -> None:
-        problems = [*self.problems, *self.watches.problems]
+        problems = [*self.problems, *self.aside.problems]
         if problems:
             raise AssertionError("the load has stumbled") from problems[0]

@@ -127,7 +127,7 @@ def under_load(
             load.end()
         cluster.make_whole()
         wait_until_all_ended(cluster.database_url, bound_s)
-        load.watches.all_ended(within=60)
+        load.aside.all_ended(within=90)
     finally:
         load.close()
 

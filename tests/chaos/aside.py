@@ -1,4 +1,4 @@
-"""The watches of a load: each is read to its end in a thread of its own."""
+"""What a load waits for beside its callers: watches and durable calls, each in a thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from taskwire.client import CallFailed
 from tests.support.eventually import eventually
 
 
-class Watches:
-    """Opens up to `most` watches at the same time, and leaves the others out."""
+class Aside:
+    """Reads up to `most` iterators to their ends at the same time, and leaves others out."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -19,27 +19,27 @@ class Watches:
         self.opened = 0
         self.problems: list[BaseException] = []
 
-    def open(self, watch: Callable[[], Iterator[object]]) -> bool:
-        """Begin to read a watch; whether there was room for it."""
+    def open(self, begin: Callable[[], Iterator[object]]) -> bool:
+        """Begin to read what `begin` returns; whether there was room for it."""
         with self._lock:
             if self._open >= self._most:
                 return False
             self._open += 1
             self.opened += 1
-        threading.Thread(target=self._read, args=[watch], daemon=True).start()
+        threading.Thread(target=self._read, args=[begin], daemon=True).start()
         return True
 
     def all_ended(self, within: float) -> None:
         """Wait until each has come to its end, as it must when all tasks have.
 
         Raises:
-            AssertionError: one has missed it.
+            AssertionError: a watch has missed the end, or a call its answer.
         """
         eventually(lambda: self._open == 0, within=within, what="every watch has ended")
 
-    def _read(self, watch: Callable[[], Iterator[object]]) -> None:
+    def _read(self, begin: Callable[[], Iterator[object]]) -> None:
         try:
-            for _event in watch():
+            for _each in begin():
                 pass
         except CallFailed:
             pass  # It is in the history.
