@@ -35,6 +35,7 @@ class Line(
     omit_defaults=True,
     forbid_unknown_fields=True,
     tag_field="kind",
+    gc=False,  # There are many of them, and none refers to itself.
 ):
     """One line."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskwire_core.lifecycle import HELD, TRANSITIONS, Event, State, Transition
@@ -15,6 +15,9 @@ from tests.chaos.history import History
 from tests.chaos.records import Journal, Line, Ok, Seen
 from tests.chaos.remains import Counter, Dumped, TaskEvent, TaskRow
 from tests.chaos.story import Story, Tale, replaced
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+"""A history is long, and the machine may be busy."""
 
 _LONGEST = 25
 """A task that has moved so often ends as soon as the table lets it."""
@@ -222,13 +225,13 @@ SPOILS: list[Spoil] = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(st.data())
 def test_what_the_state_table_allows_is_good(data: st.DataObject) -> None:
     assert check(Wanderer(data).wander().history()) == []
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=SLOW)
 @given(st.data(), st.sampled_from(SPOILS))
 def test_whatever_spoils_a_good_history_is_caught(data: st.DataObject, spoil: Spoil) -> None:
     assert check(spoil(Wanderer(data).wander().history(), data))
