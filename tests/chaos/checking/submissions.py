@@ -79,7 +79,7 @@ def unknown_submissions_are_absent_or_complete(facts: Facts) -> Iterator[Finding
     """A submission whose outcome nobody knows has happened as a whole or not at all.
 
     The row of a submission that was not refused has its type and its input. Of a batch that was
-    sent as one, all tasks are there or none, whatever its client was told.
+    sent as one and whose answer was lost, all tasks are there or none.
     """
     batches: dict[int, list[Operation]] = defaultdict(list)
     for each in facts.submissions:
