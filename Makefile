@@ -68,10 +68,10 @@ test: setup ## Run all tests but those of other languages; installs their server
 # one after another: their bounds are of times that a busy machine would stretch.
 SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --dist loadfile -m "not servers and not polyglot and not slow and not chaos"
 
-# Left out are the folders whose tests start taskwire, or a command of it, as a process.
+# Left out are the tests that start taskwire, a command of it or pytest as a process.
 .PHONY: test-fast
 test-fast: setup ## Run the tests that start no server and no process: under two minutes.
-	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging)
+	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging mutations/test_check.py)
 
 .PHONY: chaos
 chaos: setup ## Play the fault matrix; MINUTES=60 for that long, ROWS=F7,F14 for these, SEED=123 for the same again.

@@ -10,10 +10,13 @@ from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_broker.topology import broker_queue
 from taskwire_core.errors import StoreUnavailable
-from taskwire_core.ids import to_text
+from taskwire_core.ids import new_id, to_text
+from taskwire_core.lifecycle import State
+from taskwire_db import operations as ops
 from taskwire_gateway.keeper.stranded import StrandedSweep
 from taskwire_gateway.ports import Planned, Recorded
 from tests.gateway.running import Running, Worker, refusal
+from tests.store.steps import new_task, submit
 from tests.support.eventually import eventually_async
 
 
@@ -62,6 +65,48 @@ async def test_what_a_worker_queues_is_dispatched_at_its_ring_and_not_at_the_nex
     await eventually_async(lambda: ready(running) == before + 1)
     found = (await running.tasks.GetTask(pb.GetTaskRequest(id=child))).task
     assert found.parent == to_text(parent.id)
+
+
+def hurry(running: Running) -> None:
+    """All chores of the keeper are due at its next tick."""
+    for chore in running.gateway._keeper._chores:
+        chore.due = 0.0
+
+
+async def test_the_rows_of_a_gateway_that_is_gone_are_dispatched(
+    running: Running, worker: Worker
+) -> None:
+    database = running.foundation.database
+    submit(database, new_task(database.clock.now_us()), gateway_id=new_id())
+    hurry(running)
+    await eventually_async(lambda: ready(running) == 1)
+
+
+async def test_what_the_broker_has_lost_is_dispatched_again(
+    running: Running, worker: Worker
+) -> None:
+    await running.submitted()
+    await eventually_async(lambda: running.foundation.reader.dispatched() == {"images": 1})
+    running.foundation.exchange.queues.clear()
+
+    def dispatched_again() -> bool:
+        # It takes two sweeps to believe that a message is missing.
+        hurry(running)
+        return ready(running) == 1
+
+    await eventually_async(dispatched_again)
+
+
+async def test_an_attempt_whose_worker_is_gone_is_settled(running: Running, worker: Worker) -> None:
+    held = await worker.claim(await running.submitted())
+    running.foundation.database.execute(ops.expire_worker, worker.id)
+    hurry(running)
+
+    def settled() -> bool:
+        found = running.foundation.reader.get([held.id])[held.id]
+        return found.state is State.RETRYING
+
+    await eventually_async(settled)
 
 
 async def test_a_sweep_that_fails_keeps_no_other_from_its_work(running: Running) -> None:

@@ -14,8 +14,9 @@ from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts import Contracts
 from taskwire_contracts.validation import Rules
+from taskwire_core.changes import Cursor
 from taskwire_core.errors import RequestError
-from taskwire_core.ids import from_text
+from taskwire_core.ids import from_text, to_text
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Task
 from taskwire_db import operations as ops
@@ -477,6 +478,8 @@ class Desk:
         self.sent: asyncio.Queue[Event] = asyncio.Queue()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.waiting = False
+        """Whether something was to be sent while the gate was shut."""
         self._watches: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -489,12 +492,26 @@ class Desk:
         return self._watches[-1]
 
     async def _send(self, event: Event, place: Place) -> None:
+        self.waiting = not self.gate.is_set()
         await self.gate.wait()
         await self.sent.put(event)
 
     async def next(self) -> Event:
-        async with asyncio.timeout(10):
-            return await self.sent.get()
+        try:
+            async with asyncio.timeout(5):
+                return await self.sent.get()
+        except TimeoutError:
+            raise AssertionError("nothing was sent for 5 s") from None
+
+    async def versions(self, count: int) -> list[tuple[str, int]]:
+        """The next `count` events: ids and versions, or the event's name and 0."""
+        found = [await self.next() for _ in range(count)]
+        return [
+            (to_text(event.id), event.version)
+            if isinstance(event, Task)
+            else (type(event).__name__, 0)
+            for event in found
+        ]
 
     async def close(self) -> None:
         for watch in self._watches:
@@ -524,6 +541,36 @@ async def test_without_rings_the_log_is_looked_at(foundation: Foundation, runnin
     assert found.state is State.CANCELLED
     assert await deaf.next() is End.TERMINAL
     await deaf.close()
+
+
+async def test_what_changes_while_the_initial_set_is_sent_is_shown(
+    desk: Desk, running: Running
+) -> None:
+    one, other = await running.submitted(), await running.submitted()
+    desk.gate.clear()
+    desk.watch()
+    await eventually_async(lambda: desk.waiting)
+    await cancelled(running, one)
+    desk.gate.set()
+    assert await desk.versions(4) == [(one, 1), (other, 1), ("Synced", 0), (one, 2)]
+
+
+async def test_what_changed_before_the_initial_set_was_read_is_shown_once(
+    desk: Desk, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await running.submitted(), await running.submitted()
+    head = desk.reader.head
+
+    async def head_and_a_change() -> Cursor:
+        place = await head()
+        await cancelled(running, one)
+        return place
+
+    monkeypatch.setattr(desk.reader, "head", head_and_a_change)
+    desk.watch()
+    assert await desk.versions(3) == [(one, 2), (other, 1), ("Synced", 0)]
+    await cancelled(running, other)
+    assert await desk.versions(1) == [(other, 2)]
 
 
 async def test_a_silent_watch_sends_heartbeats(desk: Desk) -> None:

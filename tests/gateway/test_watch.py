@@ -171,6 +171,16 @@ class Deaf(EmbeddedFeed):
         self.unsubscribe(task_id)
 
 
+class Slow(EmbeddedFeed):
+    """A feed that does not acknowledge a subscription before a test says so."""
+
+    acknowledge: asyncio.Event
+
+    async def subscribe(self, task_id: bytes) -> None:
+        await self.acknowledge.wait()
+        await super().subscribe(task_id)
+
+
 class Desk:
     """The watch use case by itself, with a list of what it sent."""
 
@@ -196,8 +206,11 @@ class Desk:
         )
 
     async def next(self) -> Event:
-        async with asyncio.timeout(10):
-            return await self.sent.get()
+        try:
+            async with asyncio.timeout(5):
+                return await self.sent.get()
+        except TimeoutError:
+            raise AssertionError("nothing was sent for 5 s") from None
 
     async def end(self) -> None:
         assert self._watch is not None
@@ -240,6 +253,39 @@ async def test_a_lost_doorbell_is_made_up_for_by_the_safety_poll(
     assert event is End.TERMINAL
     assert versions == sorted(set(versions))
     assert versions[-1] == 3
+
+
+async def test_a_watch_does_not_read_before_it_is_subscribed(
+    foundation: Foundation, running: Running, worker: Worker
+) -> None:
+    slow = Desk(foundation, feed=Slow, poll_s=60)
+    assert isinstance(slow.feed, Slow)
+    slow.feed.acknowledge = asyncio.Event()
+    await slow.watch(task_id := await running.submitted())
+    held = await worker.claim(task_id)
+    await worker.succeed(held, running.message("acme.v1.ShrinkResponse", url="small"))
+    slow.feed.acknowledge.set()
+    first = await slow.next()
+    assert isinstance(first, Task)
+    assert first.version == 3, "it was read before the doorbells could be heard"
+    assert await slow.next() is End.TERMINAL
+    await slow.close()
+
+
+async def test_when_the_feed_is_back_every_watched_task_is_looked_at(
+    foundation: Foundation, running: Running, worker: Worker
+) -> None:
+    cut_off = Desk(foundation, feed=Deaf, poll_s=60)
+    await cut_off.watch(task_id := await running.submitted())
+    assert isinstance(await cut_off.next(), Task)
+    held = await worker.claim(task_id)
+    await worker.succeed(held, running.message("acme.v1.ShrinkResponse", url="small"))
+    cut_off.hub.resync()
+    last = await cut_off.next()
+    assert isinstance(last, Task)
+    assert last.version == 3
+    assert await cut_off.next() is End.TERMINAL
+    await cut_off.close()
 
 
 async def test_a_silent_watch_sends_heartbeats(desk: Desk, running: Running) -> None:

@@ -138,6 +138,16 @@ async def test_a_refused_dispatch_is_published_again_when_the_broker_is_back() -
     await dispatcher.close()
 
 
+async def test_what_the_broker_has_refused_is_not_marked() -> None:
+    dispatcher = await started(broker := Broker(), marks := Marks())
+    dispatcher.dispatch([task()])
+    await asyncio.sleep(0)
+    broker.connected = False
+    dispatcher.refused(list(broker.published))
+    await dispatcher.close()
+    assert marks.marked == []
+
+
 async def test_nothing_is_published_while_its_confirm_is_outstanding() -> None:
     dispatcher = await started(broker := Broker(), Marks())
     once = task()

@@ -57,7 +57,9 @@ class Check:
     def _problems(self, tests: Sequence[str]) -> list[str]:
         run = self._base.run(tests, root=self._root)
         failed = [f"{test} fails" for test in run.caught]
-        silent = sorted(set(tests) - {*run.passed, *run.caught})
+        heard = {*run.passed, *run.caught}
+        # A test that is named without its parameters is all of them.
+        silent = sorted(set(tests) - heard - {test.partition("[")[0] for test in heard})
         return [*failed, *run.broken, *(f"{test} did not pass" for test in silent)]
 
     def verdicts(self, guards: Sequence[Guard]) -> Iterator[Verdict]:

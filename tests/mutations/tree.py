@@ -100,7 +100,11 @@ class Tree:
         return {**kept, "PYTHONPATH": path, "MUTATIONS_WITNESS": witness}
 
 
-_OPTIONS = ("-p", "tests.mutations.witness", "-q", "--tb=short", f"--timeout={_ONE_TEST_S}")
+_OPTIONS = (
+    *("-p", "tests.mutations.witness", "-q", "--tb=short", f"--timeout={_ONE_TEST_S}"),
+    # Hypothesis is imported by its plugin, which takes as long as a test does.
+    *("-p", "no:hypothesispytest", "-p", "no:xdist"),
+)
 
 
 def _files(root: Path) -> list[str]:

@@ -20,12 +20,19 @@ def check_invariants(
 ) -> Mapping[bytes, sa.Row[*tuple[Any, ...]]]:
     """The rows of all tasks, by id, after everything about them was found to be right."""
     with database.engine.connect() as connection:
-        rows = connection.execute(sa.select(tasks)).all()
-        events = connection.execute(
-            sa.select(task_events).order_by(task_events.c.task_id, task_events.c.version)
-        ).all()
-        outcomes = connection.execute(sa.select(task_outcomes)).all()
-        counters = connection.execute(sa.select(task_counters)).all()
+        return check_what_is_seen(connection, acknowledged)
+
+
+def check_what_is_seen(
+    connection: sa.Connection, acknowledged: Collection[bytes] = ()
+) -> Mapping[bytes, sa.Row[*tuple[Any, ...]]]:
+    """The same of what `connection` sees, which may be a transaction that is not committed."""
+    rows = connection.execute(sa.select(tasks)).all()
+    events = connection.execute(
+        sa.select(task_events).order_by(task_events.c.task_id, task_events.c.version)
+    ).all()
+    outcomes = connection.execute(sa.select(task_outcomes)).all()
+    counters = connection.execute(sa.select(task_counters)).all()
     found = {bytes(row.id): row for row in rows}
     assert set(acknowledged) <= found.keys(), "I1: an acknowledged task is gone"
     _check_histories(found, events)

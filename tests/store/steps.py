@@ -162,3 +162,16 @@ def cancel(database: Database, task_id: bytes, *, owner: str | None = "dev") -> 
     result = database.execute(ops.cancel, ops.CancelRequest(task_id, owner, "enough", "dev"))
     assert result is not None
     return result
+
+
+_WAITING = sa.text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+def waiting_for_locks(database: Database) -> int:
+    """How many transactions wait for another one, on PostgreSQL."""
+    with database.connect() as connection:
+        found: int = connection.execute(_WAITING).scalar_one()
+    return found

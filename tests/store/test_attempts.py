@@ -152,22 +152,15 @@ def test_the_last_attempt_of_the_budget_fails(database: Database) -> None:
 
 
 def test_a_handed_back_attempt_uses_no_budget(database: Database, clock: ManualClock) -> None:
-    task = running(database, new_task(opts=options(max_attempts=1)))
+    task = running(database, new_task(opts=options(max_attempts=2)))
     back = database.execute(ops.settle, recovery.handed_back(task, "drain"))
     assert back is not None
     assert back.state == State.QUEUED
     again = claimed(database, task.id, worker(database))
     assert again.attempt == 2
-    assert succeed(database, again) is not None
-
-
-def test_an_attempt_that_was_given_back_settles_nothing(database: Database) -> None:
-    task = running(database)
-    back = database.execute(ops.settle, recovery.handed_back(task, "drain"))
-    assert back is not None
-    assert back.attempt == task.attempt, "the number alone would let it through"
-    assert succeed(database, task) is None
-    assert claimed(database, task.id, worker(database)).attempt == 2
+    failed = fail(database, again)
+    assert failed is not None
+    assert failed.state == State.RETRYING
 
 
 def test_the_attempts_of_a_task_are_told_in_full(
@@ -284,6 +277,17 @@ def test_a_task_past_its_total_time_out_that_had_begun_fails(
     assert found.state == State.FAILED
     assert found.failure is not None
     assert found.failure.kind == FailureKind.TIMEOUT
+
+
+def test_a_task_past_its_total_time_out_begins_no_more(
+    database: Database, clock: ManualClock
+) -> None:
+    task = running(database, new_task(opts=options(total_timeout=30)))
+    fail(database, task)
+    clock.advance(1)
+    database.execute(ops.sweep_due, ops.Sweep())
+    clock.advance(29)
+    assert claim(database, task.id, worker(database)) is None
 
 
 @pytest.mark.parametrize("delay_s", [0, 10])

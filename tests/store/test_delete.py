@@ -91,7 +91,7 @@ def test_a_task_that_has_not_ended_stays(database: Database, reader: Reader) -> 
         result = delete(database, live.id)
         assert result == ops.DeleteResult(live.state)
         assert not result.deleted
-        assert reader.get([live.id])[live.id].version == live.version
+        assert reader.versions([live.id]) == {live.id: live.version}
 
 
 def test_a_task_of_another_owner_is_not_found(database: Database, reader: Reader) -> None:
@@ -177,6 +177,7 @@ def test_retention_takes_no_more_than_a_chunk(database: Database, clock: ManualC
 def test_retention_never_takes_a_live_task(database: Database, clock: ManualClock) -> None:
     submit(database, new_task(opts=kept_for(1)))
     running(database, new_task(opts=kept_for(1)))
+    fail(database, running(database, new_task(opts=kept_for(1))))
     clock.advance(1_000_000)
     assert sweep(database) == 0
 

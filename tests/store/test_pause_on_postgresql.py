@@ -6,30 +6,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import sqlalchemy as sa
 
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
-from tests.store.steps import claim, new_task, submit, worker
+from tests.store.steps import claim, new_task, submit, waiting_for_locks, worker
 from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
 pytestmark = pytest.mark.servers
-
-_WAITING = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND database IS NOT NULL")
 
 
 @pytest.fixture
 def url(postgresql_stores: Stores) -> Iterator[str]:
     with postgresql_stores.migrated() as found:
         yield found
-
-
-def waiting(database: Database) -> int:
-    """How many transactions wait for a lock on a table."""
-    with database.connect() as connection:
-        found: int = connection.execute(_WAITING).scalar_one()
-    return found
 
 
 def test_a_pause_waits_for_claims_in_progress_and_later_ones_see_it(url: str) -> None:
@@ -42,10 +32,10 @@ def test_a_pause_waits_for_claims_in_progress_and_later_ones_see_it(url: str) ->
             pause = threads.submit(
                 pauser.execute, ops.pause_queue, ops.PauseRequest("images", "dev", "")
             )
-            eventually(lambda: waiting(database) == 1)
+            eventually(lambda: waiting_for_locks(database) == 1)
             # It begins before the pause is committed, and ends after it.
             late = threads.submit(claim, claimer, after.id, alive)
-            eventually(lambda: waiting(database) == 2)
+            eventually(lambda: waiting_for_locks(database) == 2)
         assert begun is not None
         assert pause.result(10)
         assert late.result(10) is None

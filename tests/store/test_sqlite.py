@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_db import engines
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
+from taskwire_db.models import deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
 from tests.store.steps import new_task, unit
+from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
 
@@ -58,13 +63,39 @@ def test_a_locked_database_answers_unavailable_and_nothing_is_written(
     assert sum(reader.counts().values()) == 1
 
 
+def test_nobody_writes_between_what_a_transaction_reads_and_writes(
+    database: Database, url: str
+) -> None:
+    foreign = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=0)
+    with closing(foreign), database.transaction() as tx:
+        tx.connection.execute(sa.select(deployment.c.change_number)).one()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            foreign.execute("UPDATE deployment SET change_number = change_number + 1")
+        ops.submit(tx, [unit(new_task())])
+
+
+def test_a_writer_waits_for_its_turn_and_not_for_the_lock(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskwire_db.database.BUSY_TIMEOUT_S", 0.2)
+    opened = Database(url)
+    with (
+        closing(opened),
+        Turnstile(opened.url.database, patience_s=1).turn(),
+        pytest.raises(StoreUnavailable, match="another process has held it"),
+    ):
+        opened.execute(ops.submit, unit(new_task()))
+
+
 def test_a_writer_that_is_stopped_in_its_turn_holds_up_the_others_for_seconds_only(
     tmp_path: Path,
 ) -> None:
     path = str(tmp_path / "taskwire.db")
     first, second = (Turnstile(path, patience_s=0.2) for _ in range(2))
-    with first.turn(), pytest.raises(StoreUnavailable, match="has held it"):
-        second.turn().__enter__()
+    with ThreadPoolExecutor(1) as thread, first.turn():
+        waiting = thread.submit(second.turn().__enter__)
+        eventually(waiting.done, what="the second writer is told that it cannot have its turn")
+        assert isinstance(waiting.exception(), StoreUnavailable)
     with second.turn():
         pass
 

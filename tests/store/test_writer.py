@@ -20,13 +20,8 @@ from tests.store.steps import new_task, options, unit, worker
 
 
 @pytest.fixture
-def announced() -> list[Task | Deleted]:
-    return []
-
-
-@pytest.fixture
-def writer(database: Database, announced: list[Task | Deleted]) -> Iterator[Writer]:
-    made = Writer(database, announce=announced.extend)
+def writer(database: Database) -> Iterator[Writer]:
+    made = Writer(database)
     yield made
     made.close()
 
@@ -66,8 +61,9 @@ def test_a_bad_item_fails_alone(writer: Writer, reader: Reader) -> None:
     second = writer.run(ops.submit, unit(twin))
     duplicate = writer.run(ops.submit, unit(good))
     release.set()
-    assert first.result(10).submitted[0].task.id == good.id
-    assert second.result(10).submitted[0].task.id == twin.id
+    assert [first.exception(10), second.exception(10)] == [None, None]
+    assert first.result().submitted[0].task.id == good.id
+    assert second.result().submitted[0].task.id == twin.id
     with pytest.raises(sa.exc.IntegrityError):
         duplicate.result(10)
     assert sum(reader.counts().values()) == 2
@@ -125,15 +121,20 @@ def test_a_write_stands_although_nobody_could_be_told_of_it(
     assert sum(reader.counts().values()) == 2
 
 
-def test_every_change_is_announced_after_its_commit(
-    writer: Writer, database: Database, announced: list[Task | Deleted]
-) -> None:
+def test_every_change_is_announced_after_its_commit(database: Database, reader: Reader) -> None:
+    seen: list[tuple[bytes, int, int]] = []
+
+    def look(changes: Sequence[Task | Deleted]) -> None:
+        for task in changes:
+            assert isinstance(task, Task)
+            seen.append((task.id, task.version, reader.versions([task.id])[task.id]))
+
+    writer = Writer(database, announce=look)
     made = writer.run(ops.submit, unit(new_task())).result(10).submitted[0].task
     claimed = writer.run(ops.claim, ops.ClaimRequest(made.id, worker(database))).result(10)
+    writer.close()
     assert claimed is not None
-    (task,) = announced
-    assert isinstance(task, Task)
-    assert (task.id, task.version) == (made.id, 2)
+    assert seen == [(made.id, 2, 2)]
 
 
 def test_an_error_of_the_database_does_not_tell_what_was_written(database: Database) -> None:

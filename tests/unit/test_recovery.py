@@ -92,7 +92,7 @@ def test_a_retry_that_would_come_after_the_total_time_out_is_not_made() -> None:
 
 
 def test_a_task_that_is_at_most_once_is_never_retried() -> None:
-    once = task(at_most_once=True, retry=RetryPolicy(max_attempts=1))
+    once = task(at_most_once=True, retry=RetryPolicy(max_attempts=5))
     assert failed(once, RETRYABLE, now_us=NOW).target == State.FAILED
     settled = lost(once, now_us=NOW, alone=False)
     assert settled.target == State.FAILED

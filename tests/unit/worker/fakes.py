@@ -175,12 +175,14 @@ class FakeBook(MemoryBook):
     def __init__(self) -> None:
         super().__init__(MemoryStore(), ttl_us=2**62)
         self.reports: list[Mapping[bytes, Report]] = []
+        self.renewed_at: list[float] = []
         self.lost_ones: list[bytes] = []
         self.retired_ones: list[bytes] = []
 
     def renew(self, reports: Mapping[bytes, Report]) -> Renewal:
         renewal = super().renew(reports)
         self.reports.append(reports)
+        self.renewed_at.append(time.monotonic())
         return renewal
 
     def lost(self, worker_id: bytes) -> None:

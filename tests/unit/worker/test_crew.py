@@ -15,6 +15,7 @@ from taskwire_core.lifecycle import Event
 from taskwire_worker.crew import Crew, CrewOptions
 from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.isolation import ChildSetup
+from taskwire_worker.outcome import Stop
 from tests.support.eventually import eventually
 from tests.unit.worker import fakes
 
@@ -82,6 +83,17 @@ def test_what_waits_is_handed_back_when_the_lease_is_not_renewed(
     (settled,) = ledger.settlements(1)
     assert (settled.task_id, settled.event) == (waiting.task.id, Event.HANDED_BACK)
     assert settled.message == "the worker's lease was not renewed"
+
+
+def test_what_runs_is_told_to_stop_when_the_lease_is_not_renewed(crew: Crew, lease: Lease) -> None:
+    running = fakes.held(fakes.queued_task("acme.v1.Things/Do", DivideRequest()))
+    crew.held.reserve(1)
+    crew.held.add([running], reserved=1)
+    assert crew.held.begin(running.task.id, running.dispatch.number) is running
+    lease.renewed = False
+
+    eventually(lambda: running.stopped is Stop.LEASE)
+    crew.held.end(running)
 
 
 def test_a_claim_that_comes_in_after_the_lease_is_handed_back(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from taskwire_core.ids import new_id
 from taskwire_worker import heart as heart_module
+from taskwire_worker import lease as lease_module
 from taskwire_worker.heart import Beat, Heart, News, NotRegistered, Registered
 from taskwire_worker.lease import RenewedLease
 from taskwire_worker.ports import Report, WorkerRow
@@ -90,6 +92,17 @@ def test_leases_go_on_after_the_store_was_away(scene: Scene) -> None:
     eventually(lambda: len(scene.beats()) > before + 1)
 
 
+def test_a_renewal_counts_from_when_it_was_asked_for(scene: Scene) -> None:
+    scene.registered()
+    eventually(lambda: len(scene.beats()) > 3)
+
+    # The store counts from the moment at which it renews: who counts from a later one believes
+    # in the lease after everybody else does not.
+    assert all(
+        beat.at <= at for beat, at in zip(scene.beats(), scene.book.renewed_at, strict=False)
+    )
+
+
 def test_a_lease_that_is_gone_is_told(scene: Scene) -> None:
     worker_id = scene.registered()
 
@@ -151,11 +164,19 @@ def test_stopping_does_not_wait_for_ever_for_the_store() -> None:
     scene.book.store.away = False
 
 
-def test_a_lease_is_trusted_for_three_quarters_of_its_time() -> None:
-    lease = RenewedLease(0.2)
+def test_a_lease_is_trusted_for_three_quarters_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = SimpleNamespace(at=100.0)
+    now.monotonic = lambda: now.at
+    monkeypatch.setattr(lease_module, "time", now)
+    lease = RenewedLease(20)
+    now.at = 114.9
     assert lease.alive()
 
-    eventually(lambda: not lease.alive(), within=1)
-    lease.renewed(at=float("-inf"))
-
+    now.at = 115
     assert not lease.alive()
+    lease.renewed(at=99)
+    assert not lease.alive()
+    lease.renewed(at=101)
+    assert lease.alive()

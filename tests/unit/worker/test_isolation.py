@@ -73,7 +73,7 @@ IGNORED = told(lambda report: None)
 
 def start(pool: IsolationPool, held: HeldTask) -> tuple[threading.Thread, list[Outcome]]:
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, IGNORED)))
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, IGNORED)), daemon=True)
     thread.start()
     return thread, outcomes
 
@@ -133,9 +133,11 @@ def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: Isolati
 
 
 def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationPool) -> None:
-    held = flaky(HANG, attempt_timeout=timedelta(seconds=0.4))
+    thread, outcomes = start(pool, flaky(HANG, attempt_timeout=timedelta(seconds=0.4)))
 
-    assert pool.run(held, IGNORED) == Killed()
+    thread.join(10)
+
+    assert outcomes == [Killed()]
 
 
 def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace(pool: IsolationPool) -> None:

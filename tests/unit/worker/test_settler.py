@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,23 @@ def test_what_cannot_be_written_is_spooled_and_replayed(
 
     assert replayed(spool) == given
     assert replayed(spool) == []
+
+
+def test_a_spool_is_on_the_disk_before_it_has_its_name(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    spool.write("me", [settlement()])
+
+    # And its name is on the disk when it is said to be kept.
+    assert synced == ["me.tmp", "spool"]
 
 
 def test_a_replay_that_fails_keeps_the_spool(spool: Spool) -> None:
