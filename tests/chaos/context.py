@@ -62,14 +62,15 @@ class Chaos:
         pid, *_ = self.cluster.send("KILL", name, to="child")
         return pid
 
-    def dies_at(self, name: str, failpoint: str) -> None:
-        """A service is started anew, dies with its host at a failpoint, and is started again."""
-        hit = self.chance.randint(1, 3)
+    def dies_at(self, name: str, *failpoints: str) -> None:
+        """A service is started anew for each failpoint, and dies there with its host."""
         self.cluster.stop(name)
-        self.cluster.start(name, failpoints=f"{failpoint}:kill-group@{hit}", wait=False)
-        code = self.cluster.wait_until_ended(name, within=90)
-        self.recorder.begin_fault(f"killed at {failpoint}", name)
-        assert code == -signal.SIGKILL, f"{name} ended with {code}"
+        for failpoint in failpoints:
+            hit = self.chance.randint(1, 3)
+            self.cluster.start(name, failpoints=f"{failpoint}:kill-group@{hit}", wait=False)
+            code = self.cluster.wait_until_ended(name, within=120)
+            self.recorder.begin_fault(f"killed at {failpoint}", name)
+            assert code == -signal.SIGKILL, f"{name} ended with {code} at {failpoint}"
         self.cluster.start(name)
 
     @contextmanager

@@ -58,9 +58,9 @@ def worker_killed(chaos: Chaos) -> None:
     shape=Shape(workers=2),
 )
 def worker_killed_between(chaos: Chaos) -> None:
-    for point in chaos.chance.sample(WORKER_POINTS, len(WORKER_POINTS)):
-        chaos.dies_at("worker-2", point)
-        chaos.load.more(10)
+    chaos.load.more(20)
+    chaos.dies_at("worker-2", *chaos.chance.sample(WORKER_POINTS, len(WORKER_POINTS)))
+    chaos.load.more(20)
 
 
 @row(
@@ -70,9 +70,9 @@ def worker_killed_between(chaos: Chaos) -> None:
     shape=Shape(gateways=2),
 )
 def gateway_killed_between(chaos: Chaos) -> None:
-    for point in chaos.chance.sample(GATEWAY_POINTS, len(GATEWAY_POINTS)):
-        chaos.dies_at("gateway-2", point)
-        chaos.load.more(10)
+    chaos.load.more(20)
+    chaos.dies_at("gateway-2", *chaos.chance.sample(GATEWAY_POINTS, len(GATEWAY_POINTS)))
+    chaos.load.more(20)
 
 
 @row(
