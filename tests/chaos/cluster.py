@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -49,6 +49,8 @@ class Shape:
     workers: int = 1
     keepers: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
+    python_path: Sequence[Path] = ()
+    """Folders whose modules its processes find before all others."""
 
     @property
     def lease_ttl_s(self) -> float:
@@ -242,7 +244,7 @@ class Cluster:
             "handlers": "tests.chaos.handlers",
             "keeper": "off" if self.shape.keepers and kind_of(name) == "gateway" else "",
         }
-        path = os.pathsep.join([str(python), str(TESTS.parent)])
+        path = os.pathsep.join(map(str, [*self.shape.python_path, python, TESTS.parent]))
         chosen = {**own, **DEFAULTS, **self.shape.settings, **settings}
         return {
             **environment(**chosen),

@@ -67,6 +67,11 @@ class PostgresServer:
         quoted = password.replace(" ", "%20")
         return f"postgresql://{USER}:{quoted}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's."""
+        return self._process.pid if self._process else None
+
     def start(self) -> None:
         """Start, and return when clients can connect (half a second)."""
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]
