@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_PORTS = range(10_000, 32_000)
+_CHANCE = random.SystemRandom()
+
 
 def free_ports(count: int) -> list[int]:
-    """`count` different TCP ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """`count` different TCP ports of 127.0.0.1 that nobody listens on now.
+
+    They are below those that the system gives to connections: any of these may be in use when
+    a server that was killed comes back to its port.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = _CHANCE.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as each:
+            each.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def spawn(
