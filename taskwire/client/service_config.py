@@ -21,7 +21,11 @@ _RETRY_POLICY = {
 
 
 # Without a request id each of these makes something new every time.
-_SUBMISSIONS = ("SubmitTask", "BatchSubmitTasks", "StreamSubmitTasks", "RetryTask")
+_SUBMISSIONS = ("SubmitTask", "BatchSubmitTasks", "RetryTask")
+
+# Whoever reads these goes on where the last one broke. Repeated by gRPC itself, a stream that was
+# begun while its server died may never return, not even when it is cancelled (grpcio 1.85).
+_STREAMS = ("StreamSubmitTasks", "WatchTask", "WatchTasks")
 
 
 def service_config(*services: str, submissions: bool = False) -> str:
@@ -29,13 +33,13 @@ def service_config(*services: str, submissions: bool = False) -> str:
 
     With it a call that finds no server waits for one until its deadline: set a deadline.
     `submissions` says that every call of TaskService carries a request id too; without it
-    the ones that make tasks are not repeated.
+    the ones that make tasks are not repeated. Streams never are.
     """
     names = [{"service": service} for service in services] or [{}]
     methods: list[dict[str, object]] = [
         {"name": names, "waitForReady": True, "retryPolicy": _RETRY_POLICY}
     ]
-    if not submissions:
-        once = [{"service": "taskwire.v1.TaskService", "method": name} for name in _SUBMISSIONS]
-        methods.append({"name": once, "waitForReady": True})
+    names_once = _STREAMS if submissions else (*_STREAMS, *_SUBMISSIONS)
+    once = [{"service": "taskwire.v1.TaskService", "method": name} for name in names_once]
+    methods.append({"name": once, "waitForReady": True})
     return json.dumps({"methodConfig": methods}, indent=2)

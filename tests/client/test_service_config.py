@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from taskwire.client import service_config
 
 
@@ -25,9 +27,18 @@ def test_a_submission_is_never_repeated_blindly() -> None:
 
 
 def test_a_client_that_always_sends_a_request_id_may_repeat_submissions() -> None:
-    (everything,) = methods(service_config(submissions=True))
+    everything, once = methods(service_config(submissions=True))
     assert everything["name"] == [{}]
     assert "retryPolicy" in everything
+    assert {"service": "taskwire.v1.TaskService", "method": "SubmitTask"} not in once["name"]
+
+
+@pytest.mark.parametrize("submissions", [False, True])
+def test_a_stream_is_never_repeated_by_grpc(submissions: bool) -> None:
+    _, once = methods(service_config(submissions=submissions))
+    assert "retryPolicy" not in once
+    for name in ("WatchTask", "WatchTasks", "StreamSubmitTasks"):
+        assert {"service": "taskwire.v1.TaskService", "method": name} in once["name"]
 
 
 def test_named_services_are_the_only_ones_repeated() -> None:
