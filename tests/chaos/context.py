@@ -107,7 +107,7 @@ class Chaos:
 
         return eventually(acknowledged, within=within)
 
-    def ended(self, task_id: str, *, within: float = 60) -> Told:
+    def ended(self, task_id: str, *, within: float = 120) -> Told:
         """What is told of a task when it has ended."""
 
         def found() -> Told:

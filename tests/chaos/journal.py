@@ -29,7 +29,7 @@ class JournalReader:
             self._read_on()
             return [each for each in self._found if task_id in ("", each.task_id)]
 
-    def begun(self, task_id: str, *, attempts: int = 1, within: float = 30) -> Journal:
+    def begun(self, task_id: str, *, attempts: int = 1, within: float = 90) -> Journal:
         """The line with which the `attempts`-th of a task's attempts began, once it is there."""
 
         def found() -> Journal | None:
