@@ -83,6 +83,9 @@ def _end(script: pb.Script, context: TaskContext) -> pb.WorkResponse:
     if _told(script, context):
         _write("cancelled", script, context)
         context.raise_if_cancelled()
+    if script.unencodable:
+        _write("raised", script, context)
+        return script.key
     data = bytes(script.result_bytes)
     response = pb.WorkResponse(key=script.key, attempt=context.attempt, data=data)
     _write("end", script, context, digest(response.SerializeToString()))
