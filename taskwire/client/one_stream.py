@@ -39,9 +39,11 @@ _FINAL_REASONS = (
 
 
 def one_stream(
-    stream: Stream[Event], silence_s: float, note: Callable[[Event], object]
+    stream: Stream[Event], silence_s: float, note: Callable[[Event], bool]
 ) -> Generator[Event, None, Broken | None]:
-    """Every event of a known kind but a `closed` that is not the end; each is noted first.
+    """Every event of a known kind but a `closed` that is not the end.
+
+    Each is noted first, and left out when `note` says that it is no news.
 
     Returns None at the watch's end, else what broke the stream.
     """
@@ -52,8 +54,7 @@ def one_stream(
             kind = event.WhichOneof("kind")
             if kind == "closed" and event.closed.reason not in _FINAL_REASONS:
                 return Broken("the server is about to end the stream")
-            if kind is not None:
-                note(event)
+            if kind is not None and note(event):
                 yield event
             if kind == "closed":
                 return None

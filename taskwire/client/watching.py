@@ -65,12 +65,13 @@ class Watch:
                 return
             self._recover(problem)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event) -> bool:
         self._failures = 0
         if event.HasField("task"):
             self._version = event.task.version
             self._seen_here = True
             self._task_ended = event.task.state in TERMINAL_STATES
+        return True
 
     def _recover(self, problem: Broken) -> None:
         if problem.cause is not None and not problem.passing:

@@ -2,6 +2,10 @@
 
 A stream that breaks or falls silent is replaced by one that goes on where the last message was. A
 server that does not remember that any more is asked for the whole set anew.
+
+A server does not know which versions the streams before have shown: a task that was read a moment
+later than the change that it was sent for is sent again for the next change. So that a watch takes
+no step back and none twice, the newest versions are remembered here.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ Open = Callable[[str], Stream[Event]]
 """Opens a stream behind a resume token."""
 
 _EXPIRED = "RESUME_TOKEN_EXPIRED"
+
+_REMEMBERED = 10_000
+"""How many tasks' versions; what may come twice was among the last to come."""
 
 
 class ManyWatch:
@@ -39,6 +46,7 @@ class ManyWatch:
         self._pause = pause
         self._token = resume_token
         self._failures = 0
+        self._versions: dict[str, int] = {}
 
     def events(self) -> Iterator[Event]:
         """Every message of a known kind but a `closed` that is not the end.
@@ -52,13 +60,27 @@ class ManyWatch:
                 return
             self._recover(problem)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event) -> bool:
         self._failures = 0
         self._token = event.resume_token or self._token
+        return self._is_news(event)
+
+    def _is_news(self, event: Event) -> bool:
+        if event.HasField("removed"):
+            self._versions.pop(event.removed.id, None)
+        if not event.HasField("task"):
+            return True
+        task = event.task
+        before = self._versions.pop(task.id, 0)
+        self._versions[task.id] = max(before, task.version)
+        if len(self._versions) > _REMEMBERED:
+            del self._versions[next(iter(self._versions))]
+        return task.version > before
 
     def _recover(self, problem: Broken) -> None:
         if problem.cause is not None and problem.cause.reason == _EXPIRED and self._token:
             self._token = ""
+            self._versions.clear()
         elif problem.cause is not None and not problem.passing:
             raise problem.cause
         self._on_interruption(problem.text)

@@ -70,6 +70,14 @@ def test_a_broken_stream_is_resumed_behind_its_last_message(
     assert len(told) == 1
 
 
+def test_a_version_that_comes_again_after_an_interruption_is_shown_once(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.will("WatchTasks", streams(*events(1, 3)), streams(*events(2, 3, 4), closed()))
+    watch = client.watch_tasks(["a"])
+    assert [event.task.version for event in watch if event.HasField("task")] == [1, 3, 4]
+
+
 def test_a_watch_goes_on_from_a_token_of_another_process(
     server: ScriptedServer, client: Client
 ) -> None:
