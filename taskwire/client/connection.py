@@ -22,7 +22,7 @@ DEFAULT_TARGET = "127.0.0.1:50051"
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
-_CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
+CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.service_config", service_config(submissions=True)),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
@@ -46,7 +46,7 @@ class Connection:
     ) -> None:
         self.target = target
         self._credentials = credentials
-        self.channel = self._open(_CHANNEL_OPTIONS)
+        self.channel = self._open(CHANNEL_OPTIONS)
         self.schema = Schema(self.channel)
         self._timeout_s = timeout_s
         self._tasks = task_service_pb2_grpc.TaskServiceStub(self.channel)

@@ -76,18 +76,22 @@ def call_failed(error: grpc.RpcError) -> CallFailed:
     return CallFailed(code, message, status)
 
 
+# Every error of a call is a grpc.Call too, which grpc's types do not say; on an event loop it is
+# something of its own.
+_OF_CALLS = (grpc.Call, grpc.aio.AioRpcError)
+
+
 def _code(error: grpc.RpcError) -> grpc.StatusCode:
-    # Every error of a call is a grpc.Call too, which grpc's types do not say.
-    code = error.code() if isinstance(error, grpc.Call) else None
+    code = error.code() if isinstance(error, _OF_CALLS) else None
     return code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN
 
 
 def _details(error: grpc.RpcError) -> str:
-    return str(error.details() or "") if isinstance(error, grpc.Call) else str(error)
+    return str(error.details() or "") if isinstance(error, _OF_CALLS) else str(error)
 
 
 def _status(error: grpc.RpcError) -> status_pb2.Status:
-    trailers = error.trailing_metadata() if isinstance(error, grpc.Call) else ()
+    trailers = error.trailing_metadata() if isinstance(error, _OF_CALLS) else ()
     pairs: Iterable[tuple[str, str | bytes]] = trailers or ()
     for key, value in pairs:
         if key == _DETAILS_KEY and isinstance(value, bytes):

@@ -32,10 +32,11 @@ class Stream(Protocol[Event_co]):
 SILENT_INTERVALS = 2.5
 """A stream is given up after this many heartbeat intervals without a message."""
 
-_FINAL_REASONS = (
+FINAL_REASONS = (
     task_service_pb2.Closed.REASON_TERMINAL,
     task_service_pb2.Closed.REASON_DELETED,
 )
+"""Why a watch is over. For any other reason only its stream is."""
 
 
 def one_stream(
@@ -52,7 +53,7 @@ def one_stream(
         for event in stream:
             guard.hold()
             kind = event.WhichOneof("kind")
-            if kind == "closed" and event.closed.reason not in _FINAL_REASONS:
+            if kind == "closed" and event.closed.reason not in FINAL_REASONS:
                 return Broken("the server is about to end the stream")
             if kind is not None and note(event):
                 yield event

@@ -31,6 +31,44 @@ TERMINAL_STATES = frozenset(
 )
 
 
+class Cursor:
+    """Where a watch is: what it has seen, and how it goes on when a stream has broken."""
+
+    def __init__(self, after_version: int) -> None:
+        self.version = after_version
+        self.task_ended = False
+        """A terminal state never changes, so without the last word nothing is missing."""
+        self._seen_here = False
+        self._failures = 0
+
+    def note(self, event: Event) -> bool:
+        """Count an event as seen; it always is news."""
+        self._failures = 0
+        if event.HasField("task"):
+            self.version = event.task.version
+            self._seen_here = True
+            self.task_ended = event.task.state in TERMINAL_STATES
+        return True
+
+    def pause_s(self, problem: Broken) -> float:
+        """How long to wait before the next stream, which is to begin after `version`.
+
+        Raises:
+            CallFailed: an answer that another try would get again.
+        """
+        if problem.cause is not None and not problem.passing:
+            self._begin_again_or_raise(problem.cause)
+        self._failures += 1
+        return backoff_s(self._failures - 1, problem.retry_after_s)
+
+    def _begin_again_or_raise(self, cause: CallFailed) -> None:
+        """After a restore of the server's database our cursor may be ahead of the task."""
+        if cause.reason != "VERSION_AHEAD" or not self._seen_here:
+            raise cause
+        self.version = 0
+        self._seen_here = False
+
+
 class Watch:
     """One watch: `events()` yields what happens until the task's end."""
 
@@ -44,13 +82,10 @@ class Watch:
         pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._open = open_stream
+        self._cursor = Cursor(after_version)
         self._silence_s = silence_s
         self._on_interruption = on_interruption or (lambda _: None)
         self._pause = pause
-        self._version = after_version
-        self._seen_here = False
-        self._task_ended = False
-        self._failures = 0
 
     def events(self) -> Iterator[Event]:
         """Every message of a known kind but a `closed` that is not the end.
@@ -58,31 +93,12 @@ class Watch:
         Raises:
             CallFailed: an answer that another try would get again, such as NOT_FOUND.
         """
+        cursor = self._cursor
         while True:
-            problem = yield from one_stream(self._open(self._version), self._silence_s, self._note)
-            # A terminal state never changes, so without the last word nothing is missing.
-            if problem is None or self._task_ended:
+            stream = self._open(cursor.version)
+            problem = yield from one_stream(stream, self._silence_s, cursor.note)
+            if problem is None or cursor.task_ended:
                 return
-            self._recover(problem)
-
-    def _note(self, event: Event) -> bool:
-        self._failures = 0
-        if event.HasField("task"):
-            self._version = event.task.version
-            self._seen_here = True
-            self._task_ended = event.task.state in TERMINAL_STATES
-        return True
-
-    def _recover(self, problem: Broken) -> None:
-        if problem.cause is not None and not problem.passing:
-            self._begin_again_or_raise(problem.cause)
-        self._on_interruption(problem.text)
-        self._pause(backoff_s(self._failures, problem.retry_after_s))
-        self._failures += 1
-
-    def _begin_again_or_raise(self, cause: CallFailed) -> None:
-        """After a restore of the server's database our cursor may be ahead of the task."""
-        if cause.reason != "VERSION_AHEAD" or not self._seen_here:
-            raise cause
-        self._version = 0
-        self._seen_here = False
+            pause_s = cursor.pause_s(problem)
+            self._on_interruption(problem.text)
+            self._pause(pause_s)
