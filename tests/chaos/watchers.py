@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
     first_number: int
     """Of its watches in the history; nobody else has this one or a larger one."""
     connections: int
-    heartbeat_s: float = 15.0
+    heartbeat_s: float = 30.0
 
 
 class Watchers:

@@ -144,7 +144,8 @@ def many_watches(chaos: Chaos, count: int) -> None:
             chaos.servers.redis.start()
         heard = "Redis is heard again"
         eventually(lambda: heard in chaos.cluster.log("gateway"), within=60)
-        assert open_watches(chaos) == count, "Redis took watches along"
+        # On a busy machine one may have given up a late sign of life, and come back.
+        eventually(lambda: open_watches(chaos) == count, within=_PATIENCE_S)
         chaos.client.client.queues.resume(_QUEUE)
         eventually(lambda: open_watches(chaos) <= count * 3 // 4, within=_PATIENCE_S)
         chaos.kill("gateway")
