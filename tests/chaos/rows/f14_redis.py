@@ -21,11 +21,11 @@ def goes_on(chaos: Chaos) -> None:
     task_id = chaos.submit("Work", 0.2)
     shown = [event.task.version for event in chaos.client.watch(task_id)]
     assert shown, "the watch has shown nothing"
-    assert chaos.ended(task_id).state == "SUCCEEDED"
+    assert chaos.ended(task_id, within=90).state == "SUCCEEDED"
     running = chaos.submit("WorkAsync", 120)
-    chaos.journal.begun(running)
+    chaos.journal.begun(running, within=90)
     assert isinstance(chaos.client.cancel(running), Ok)
-    assert chaos.ended(running).state == "CANCELLED"
+    assert chaos.ended(running, within=90).state == "CANCELLED"
     chaos.load.more(10)
 
 
