@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from tests.chaos.aside import Aside
+from tests.chaos.journal import JournalReader
 from tests.chaos.recording import RecordingClient
 from tests.chaos.records import Fail, Ok, Outcome, Unknown
 from tests.chaos.work import Kind, messages, new_request_id, submission_of, type_of, work
@@ -27,6 +28,10 @@ KINDS: Mapping[Kind, int] = {"Work": 10, "WorkAsync": 5, "WorkApart": 1, "WorkOn
 
 _GIVES_UP = 0.1
 """How often a caller leaves a call whose outcome it does not know, for somebody to wonder."""
+
+_SUBMITTING = {"submit", "batch", "stream", "durable", "retry"}
+_BACKLOG = 150
+"""So many tasks may wait. A load beyond what the machine can do would show its limits alone."""
 
 _PASSING = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"}
 
@@ -68,6 +73,11 @@ class Known:
             self._all.update(new)
             self._ids += new
 
+    def older(self) -> list[str]:
+        """Those that were new some time ago; none while there are few."""
+        with self._lock:
+            return self._ids[-2 * _BACKLOG : -_BACKLOG]
+
     def some(self, chance: random.Random, count: int = 1) -> list[str]:
         """Up to `count` of them, rather the new ones."""
         with self._lock:
@@ -84,6 +94,7 @@ class Caller:
         chance: random.Random,
         plan: Plan,
         known: Known,
+        journal: JournalReader,
         ended: threading.Event,
         aside: Aside,
     ) -> None:
@@ -92,6 +103,7 @@ class Caller:
         self._chance = chance
         self._plan = plan
         self._known = known
+        self._journal = journal
         self._ended = ended
         self._aside = aside
         self._sent: list[tuple[str, Any]] = []
@@ -100,8 +112,14 @@ class Caller:
         """One operation after the other."""
         while not self._ended.is_set():
             operation = self._choice(self._plan.operations)
-            getattr(self, f"_{operation.replace(' ', '_')}")()
+            if operation not in _SUBMITTING or not self._behind():
+                getattr(self, f"_{operation.replace(' ', '_')}")()
             self._ended.wait(self._chance.expovariate(1 / self._plan.pause_s))
+
+    def _behind(self) -> bool:
+        """Whether most of the older tasks still wait; some never begin, for they are cancelled."""
+        older = self._known.older()
+        return self._journal.how_many_begun(older) < len(older) / 2
 
     # What makes tasks.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ class JournalReader:
         self._history = history
         self._read_to = 0
         self._found: list[Journal] = []
+        self._begun: set[str] = set()
         self._lock = threading.Lock()
         self._decoder = msgspec.json.Decoder(Journal)
 
@@ -28,6 +30,12 @@ class JournalReader:
         with self._lock:
             self._read_on()
             return [each for each in self._found if task_id in ("", each.task_id)]
+
+    def how_many_begun(self, task_ids: Collection[str]) -> int:
+        """How many of these tasks a handler has begun."""
+        with self._lock:
+            self._read_on()
+            return sum(each in self._begun for each in task_ids)
 
     def begun(self, task_id: str, *, attempts: int = 1, within: float = 90) -> Journal:
         """The line with which the `attempts`-th of a task's attempts began, once it is there."""
@@ -47,4 +55,6 @@ class JournalReader:
         # The last line may not be whole yet.
         whole = new[: new.rfind(b"\n") + 1]
         self._read_to += len(whole)
-        self._found += [self._decoder.decode(line) for line in whole.splitlines() if _MARK in line]
+        new_lines = [self._decoder.decode(line) for line in whole.splitlines() if _MARK in line]
+        self._found += new_lines
+        self._begun.update(each.task_id for each in new_lines)

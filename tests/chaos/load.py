@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tests.chaos.aside import Aside
 from tests.chaos.caller import Caller, Known, Plan
+from tests.chaos.journal import JournalReader
 from tests.chaos.recording import Recorder, RecordingClient
 from tests.support.eventually import eventually
 
@@ -24,6 +25,7 @@ class Load:
 
     def __init__(self, addresses: Sequence[str], recorder: Recorder, seed: int, plan: Plan) -> None:
         self.known = Known()
+        self.journal = JournalReader(recorder.path)
         self.aside = Aside(plan.aside)
         self.problems: list[BaseException] = []
         self._ended = threading.Event()
@@ -36,6 +38,7 @@ class Load:
                     random.Random(f"{seed} caller {number}"),
                     plan,
                     self.known,
+                    self.journal,
                     self._ended,
                     self.aside,
                 )

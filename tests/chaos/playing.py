@@ -21,7 +21,6 @@ from tests.chaos.cluster import Cluster, Store
 from tests.chaos.context import Chaos
 from tests.chaos.dumps import dump, measure
 from tests.chaos.history import History, read
-from tests.chaos.journal import JournalReader
 from tests.chaos.load import Load, Plan
 from tests.chaos.proxies import Proxies
 from tests.chaos.recording import Recorder, RecordingClient
@@ -123,7 +122,7 @@ def under_load(
     try:
         with RecordingClient(recorder, cluster.address()) as client:
             load.start()
-            yield Chaos(cluster, load, recorder, JournalReader(cluster.history), client, chance)
+            yield Chaos(cluster, load, recorder, load.journal, client, chance)
             load.end()
         cluster.make_whole()
         # If not, then the check says which tasks, and that is why watches have not ended either.
