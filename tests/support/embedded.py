@@ -73,6 +73,11 @@ class EmbeddedServer:
         stop_group(self._process)
         return self._process.returncode
 
+    def wait_until_ended(self, *, within: float = 60.0) -> int:
+        """The exit code of a server that ends by itself; negative: the signal's number."""
+        assert self._process is not None
+        return self._process.wait(within)
+
     def kill(self) -> None:
         """SIGKILL to the process and its children."""
         if self._process is not None:

@@ -14,4 +14,4 @@ def all_rows() -> list[Row]:
     """Every row, by number."""
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         importlib.import_module(module.name)
-    return sorted(ROWS.values(), key=lambda each: int(each.number.removeprefix("F")))
+    return sorted(ROWS.values(), key=lambda each: (-ord(each.number[0]), int(each.number[1:])))
