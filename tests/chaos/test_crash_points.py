@@ -44,7 +44,7 @@ EMBEDDED = {
 }
 """Some of those of all services, and the hit that is in the middle of a dozen tasks."""
 
-FAST = ("submit.committed", "run.ended", "write.executed")
+FAST = ("submit.committed", "run.ended")
 
 
 def test_every_failpoint_is_a_crash_point() -> None:
