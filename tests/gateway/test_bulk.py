@@ -216,7 +216,7 @@ async def test_two_leaders_do_every_task_once(
 async def test_an_operation_that_stumbles_does_not_hold_up_the_others(
     running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "PAUSE_AFTER_ERROR_S", 0.01)
+    monkeypatch.setattr(running.gateway._operators.runner.loop, "_idle_s", 0.01)
     first = pb.BulkCancelTasksRequest(filter="queue = images", force=True)
     task_id = await running.submitted()
     work = running.gateway._operators.runner._work
