@@ -74,9 +74,9 @@ test-fast: setup ## Run the tests that start no server and no process: under two
 	$(SIDE_BY_SIDE) $(addprefix --ignore tests/,cli docs e2e packaging mutations/test_check.py)
 
 .PHONY: chaos
-chaos: setup ## Play the fault matrix; MINUTES=60 for that long, ROWS=F7,F14 for these, SEED=123 for the same again.
+chaos: setup ## Play the fault matrix; MINUTES=60 for that long, ROWS=F7,F14 for these, SEED=123 STORE=sqlite for the same again.
 	@.ci/install-servers
-	@$(BIN)/python -m tests.chaos.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.chaos.run $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ROWS),--rows $(ROWS)) $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE))
 
 .PHONY: soak
 soak: setup ## Play rows of the fault matrix on one long-lived cluster, for HOURS=8; SEED=123 for the same again.

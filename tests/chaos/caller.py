@@ -32,6 +32,8 @@ _GIVES_UP = 0.1
 _SUBMITTING = {"submit", "batch", "stream", "durable", "retry"}
 _BACKLOG = 150
 """So many tasks may wait. A load beyond what the machine can do would show its limits alone."""
+_SUBMITS_BEHIND = 0.03
+"""How often a caller submits all the same: a load must not end while no worker is there."""
 
 _PASSING = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"}
 
@@ -60,6 +62,7 @@ class Known:
         self._lock = threading.Lock()
         self._ids: list[str] = []
         self._all: set[str] = set()
+        self._dropped: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -73,10 +76,17 @@ class Known:
             self._all.update(new)
             self._ids += new
 
-    def older(self) -> list[str]:
-        """Those that were new some time ago; none while there are few."""
+    def drop(self, task_id: str) -> None:
+        """Nobody waits for this task to begin any more: it was cancelled, or deleted."""
         with self._lock:
-            return self._ids[-2 * _BACKLOG : -_BACKLOG]
+            self._dropped.add(task_id)
+
+    def older(self) -> list[str]:
+        """Those that were new some time ago and were not dropped; none while there are few."""
+        with self._lock:
+            return [
+                each for each in self._ids[-2 * _BACKLOG : -_BACKLOG] if each not in self._dropped
+            ]
 
     def some(self, chance: random.Random, count: int = 1) -> list[str]:
         """Up to `count` of them, rather the new ones."""
@@ -112,14 +122,17 @@ class Caller:
         """One operation after the other."""
         while not self._ended.is_set():
             operation = self._choice(self._plan.operations)
-            if operation not in _SUBMITTING or not self._behind():
+            if operation not in _SUBMITTING or not self._behind() or self._submits_behind():
                 getattr(self, f"_{operation.replace(' ', '_')}")()
             self._ended.wait(self._chance.expovariate(1 / self._plan.pause_s))
 
     def _behind(self) -> bool:
-        """Whether most of the older tasks still wait; some never begin, for they are cancelled."""
+        """Whether most of the older tasks still wait."""
         older = self._known.older()
         return self._journal.how_many_begun(older) < len(older) / 2
+
+    def _submits_behind(self) -> bool:
+        return self._chance.random() < _SUBMITS_BEHIND
 
     # What makes tasks.
 
@@ -178,6 +191,7 @@ class Caller:
     def _cancel(self) -> None:
         for task_id in self._known.some(self._chance):
             self._client.cancel(task_id, "chaos")
+            self._known.drop(task_id)
 
     def _run(self) -> None:
         for task_id in self._known.some(self._chance):
@@ -186,6 +200,7 @@ class Caller:
     def _delete(self) -> None:
         for task_id in self._known.some(self._chance):
             self._client.delete(task_id)
+            self._known.drop(task_id)
 
     def _get(self) -> None:
         for task_id in self._known.some(self._chance):

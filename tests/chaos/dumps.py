@@ -26,13 +26,25 @@ from tests.support.servers import RabbitServer
 
 SETTLES_WITHIN_S = 20.0
 PAUSE_S = 0.5
+STILL = 3
+"""So many looks must be alike."""
 
 Look = TypeVar("Look")
 
 
 def measure(recorder: Recorder, cluster: Cluster, moment: Moment) -> None:
-    """Write down what the living services use: before the load, and once more by `dump`."""
-    recorder.measured = _usages(cluster, moment)
+    """Write down what the living services use: before the load, and once more by `dump`.
+
+    A worker says that it has started a moment before it has made its threads and connections, so
+    we look until nothing has changed for a while.
+    """
+    looks: list[list[tuple[int, int, int]]] = []
+
+    def still(found: list[Process]) -> bool:
+        looks.append([(each.fds, each.threads, each.connections) for each in found])
+        return len(looks) >= STILL and looks[-STILL:] == [looks[-1]] * STILL
+
+    recorder.measured = _settled(lambda: _usages(cluster, moment), still)
     for process in recorder.measured:
         recorder.write(process)
 

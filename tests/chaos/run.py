@@ -1,10 +1,11 @@
 """Plays the rows of the fault matrix, all of them once and then again until the time is over.
 
     make chaos MINUTES=60
-    make chaos ROWS=F7,F14 SEED=123
+    make chaos ROWS=F7,F14 SEED=123 STORE=sqlite
 
 Without MINUTES each row is played once. The first play of each row has the seed SEED itself, so
 that the second line above plays again what was printed with it; the others have random ones.
+Without STORE the seed picks one; with it, rows that are not for that one are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
+from tests.chaos.cluster import Store
 from tests.chaos.playing import Play, play
 from tests.chaos.proxies import Proxies
 from tests.chaos.reliability import ROOT, Totals, publish
@@ -24,6 +27,7 @@ from tests.chaos.rows import Row, all_rows
 from tests.chaos.servers import Servers
 
 HISTORIES = ROOT / ".cache" / "chaos"
+STORES: Sequence[Store] = get_args(Store)
 _SLACK = 1.2
 """A row may take so many times as long as it says that it needs."""
 
@@ -31,10 +35,13 @@ _SLACK = 1.2
 class Session:
     """One run of `make chaos`: what was played so far, and what is next."""
 
-    def __init__(self, rows: Sequence[Row], seed: int, minutes: float | None) -> None:
+    def __init__(
+        self, rows: Sequence[Row], seed: int, minutes: float | None, store: Store | None
+    ) -> None:
         self.plays: list[Play] = []
         self._rows = rows
         self._seed = seed
+        self._store = store
         self._seeds = random.Random(seed)
         self._begun = time.monotonic()
         self._seconds = minutes * 60 if minutes is not None else None
@@ -70,7 +77,7 @@ class Session:
         with closing(Proxies(self._seed)) as proxies, closing(Servers()) as servers:
             for row, seed in self.upcoming():
                 print(f"{row.name}, seed {seed} …", flush=True)
-                played = play(row, seed, servers, proxies, folder)
+                played = play(row, seed, servers, proxies, folder, self._store)
                 self.plays.append(played)
                 print(_result(played), flush=True)
 
@@ -84,7 +91,7 @@ def _result(played: Play) -> str:
     )
     if played.good:
         return line
-    again = f"make chaos ROWS={played.row.number} SEED={played.seed}"
+    again = f"make chaos ROWS={played.row.number} SEED={played.seed} STORE={played.store}"
     return "\n".join(
         [line, played.verdict, f"    history: {played.history}", f"    again: {again}"]
     )
@@ -105,10 +112,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, help="default: each row once")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31))
     parser.add_argument("--rows", default="", help="comma-separated, such as F7,F14")
+    parser.add_argument("--store", choices=STORES, help="default: one that the seed picks")
     options = parser.parse_args(arguments)
     HISTORIES.mkdir(parents=True, exist_ok=True)
-    rows = rows_named(options.rows)
-    session = Session(rows, options.seed, options.minutes)
+    rows = [row for row in rows_named(options.rows) if options.store in (None, *row.stores)]
+    session = Session(rows, options.seed, options.minutes, options.store)
     print(f"{len(rows)} rows, seed {options.seed}", flush=True)
     try:
         session.play_all(HISTORIES)
@@ -116,7 +124,7 @@ def main(arguments: Sequence[str]) -> int:
         print("interrupted")
     for row in session.not_run():
         print(f"{row.name}: not run")
-    if not options.rows and session.plays:
+    if not (options.rows or options.store) and session.plays:
         publish(rows, session.plays, options.seed, session.minutes)
     print(Totals(session.plays).line)
     return 0 if session.plays and all(each.good for each in session.plays) else 1

@@ -1,4 +1,4 @@
-"""C1 to C3: services that are killed at each of their failpoints."""
+"""C1: services that are killed at their failpoints."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from tests.chaos.caller import OPERATIONS
 from tests.chaos.cluster import Shape
 from tests.chaos.context import Chaos
-from tests.chaos.crash_points import (
-    CRASH_POINTS,
-    GATEWAY,
-    KEEPER,
-    CrashPoint,
-    Kill,
-    crash,
-)
+from tests.chaos.crash_points import CRASH_POINTS, CrashPoint, Kill, crash
 from tests.chaos.load import Plan
 from tests.chaos.rows.registry import row
 
@@ -35,33 +28,10 @@ def _crash_at_all(chaos: Chaos, points: Sequence[CrashPoint], action: Kill = "ki
     "Killed at a failpoint of each room",
     needs_s=90,
     fast=True,
+    stores=["sqlite"],
     shape=SHAPE,
     recovery_bound_s=90,
     plan=PLAN,
 )
 def a_few(chaos: Chaos) -> None:
     _crash_at_all(chaos, [point for point in CRASH_POINTS if point.fast])
-
-
-@row(
-    "C2",
-    "A gateway is killed at each failpoint",
-    needs_s=220,
-    shape=SHAPE,
-    plan=PLAN,
-    recovery_bound_s=90,
-)
-def gateway(chaos: Chaos) -> None:
-    _crash_at_all(chaos, GATEWAY)
-
-
-@row(
-    "C3",
-    "A keeper is killed at each failpoint",
-    needs_s=220,
-    shape=SHAPE,
-    plan=PLAN,
-    recovery_bound_s=90,
-)
-def keeper(chaos: Chaos) -> None:
-    _crash_at_all(chaos, KEEPER)
