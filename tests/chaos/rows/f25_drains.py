@@ -22,7 +22,7 @@ _KINDS: tuple[Kind, ...] = ("Work", "WorkAsync", "WorkApart")
     needs_s=150,
     plan=Plan(callers=2, pause_s=0.1),
     # The default lease: one that ended during the drain would hide what the drain does.
-    shape=Shape(settings={"lease_ttl": "20s", "worker_threads": "8"}),
+    shape=Shape(settings={"lease_ttl": "20s", "worker_threads": "7"}),
 )
 def drained(chaos: Chaos) -> None:
     chaos.load.more(15)
