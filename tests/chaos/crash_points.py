@@ -24,7 +24,7 @@ Kill = Literal["kill", "kill-group"]
 
 _HIT = re.compile(r"failpoint hit .*?failpoint=(\S+) action=(\S+) count=\d+ pid=(\d+)")
 _HIT_WITHIN_S = 60.0
-_PAUSE_S = 0.2
+_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ GATEWAY = (
     _gateway("submit.committed", fast=True),
     _gateway("submit.acknowledged", 3, errands.submit_a_stream),
     _gateway("publish.begun"),
-    _gateway("publish.sent", fast=True),
+    _gateway("publish.sent"),
     _gateway("publish.confirmed", fast=True),
     _gateway("publish.marked"),
     _gateway("cancel.begun", 2),
@@ -92,7 +92,7 @@ GATEWAY = (
     _gateway("watch.subscribed"),
     _gateway("watch.read"),
     _gateway("watch.rung", 10),
-    _gateway("watch.ending", fast=True),
+    _gateway("watch.ending"),
     _gateway("durable.answering"),
     _gateway("changes.listening", 1),
     _gateway("changes.begun", 1),
@@ -153,7 +153,7 @@ WORKER = (
 SUPERVISOR = (
     _supervisor("lease.registered"),
     _supervisor("lease.renewing", 2),
-    _supervisor("lease.renewed", 2, fast=True),
+    _supervisor("lease.renewed", 2),
     _supervisor("lease.expired", 1, errands.kill_a_worker_process, once=True),
     _worker("drain.begun", 1, errands.end_the_worker, once=True),
     _worker("drain.handed_back", 1, errands.end_the_worker, once=True),

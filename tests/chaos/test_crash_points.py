@@ -20,7 +20,9 @@ from taskwire.v1 import task_pb2
 from taskwire_core.failpoint_table import FAILPOINTS
 from taskwire_core.ids import from_text
 from taskwire_db.database import Database
-from tests.chaos.crash_points import CRASH_POINTS, MIGRATION, hits_in
+from tests.chaos.crash_points import CRASH_POINTS, MIGRATION, WORKER, hits_in
+from tests.chaos.rows import all_rows
+from tests.chaos.rows.crash_points import CRASHES
 from tests.e2e.test_embedded_faults import JournalServer
 from tests.e2e.work import submit
 from tests.store.invariants import check_invariants
@@ -47,8 +49,19 @@ EMBEDDED = {
 FAST = ("submit.committed", "run.ended")
 
 
-def test_every_failpoint_is_a_crash_point() -> None:
-    assert {point.failpoint for point in CRASH_POINTS} | set(MIGRATION) == set(FAILPOINTS)
+def test_a_row_crashes_at_each_failpoint_of_a_service() -> None:
+    played = {point for crashes in CRASHES for point in crashes.points}
+    assert played == set(CRASH_POINTS)
+    assert {point.failpoint for point in played} | set(MIGRATION) == set(FAILPOINTS)
+    assert {crashes.number for crashes in CRASHES} <= {row.number for row in all_rows()}
+
+
+def test_a_lost_host_is_told_from_a_lost_process_at_each_failpoint_of_a_worker_process() -> None:
+    actions = {
+        point.failpoint: {crashes.action for crashes in CRASHES if point in crashes.points}
+        for point in WORKER
+    }
+    assert all(each == {"kill", "kill-group"} for each in actions.values()), actions
 
 
 def test_the_fast_crash_points_are_of_every_service() -> None:

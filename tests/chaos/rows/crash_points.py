@@ -1,13 +1,23 @@
-"""C1: services that are killed at their failpoints."""
+"""C1 to C6: services that are killed at each of their failpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tests.chaos.caller import OPERATIONS
 from tests.chaos.cluster import Shape
 from tests.chaos.context import Chaos
-from tests.chaos.crash_points import CRASH_POINTS, CrashPoint, Kill, crash
+from tests.chaos.crash_points import (
+    CRASH_POINTS,
+    GATEWAY,
+    KEEPER,
+    SUPERVISOR,
+    WORKER,
+    CrashPoint,
+    Kill,
+    crash,
+)
 from tests.chaos.load import Plan
 from tests.chaos.rows.registry import row
 
@@ -16,22 +26,52 @@ SHAPE = Shape(keepers=1, settings={"lease_ttl": "3s", "drain_grace": "2s"})
 PLAN = Plan(callers=2, pause_s=0.25, operations={**OPERATIONS, "watch many": 3, "list": 0})
 
 
-def _crash_at_all(chaos: Chaos, points: Sequence[CrashPoint], action: Kill = "kill") -> None:
-    for point in points:
-        crash(chaos, point, action)
-    chaos.cluster.make_whole()
-    chaos.load.more(20)
+@dataclass(frozen=True, slots=True)
+class Crashes:
+    """A row that crashes at some points, one after the other."""
+
+    number: str
+    title: str
+    needs_s: float
+    points: Sequence[CrashPoint]
+    action: Kill = "kill"
+    fast: bool = False
 
 
-@row(
-    "C1",
-    "Killed at a failpoint of each room",
-    needs_s=90,
-    fast=True,
-    stores=["sqlite"],
-    shape=SHAPE,
-    recovery_bound_s=90,
-    plan=PLAN,
+CRASHES = (
+    Crashes(
+        "C1",
+        "Killed at a failpoint of each room",
+        60,
+        [point for point in CRASH_POINTS if point.fast],
+        fast=True,
+    ),
+    Crashes("C2", "A gateway is killed at each failpoint", 200, GATEWAY),
+    Crashes("C3", "A keeper is killed at each failpoint", 220, KEEPER),
+    Crashes("C4", "A worker process is killed at each failpoint", 170, WORKER),
+    Crashes("C5", "A worker's host is lost at each failpoint", 180, WORKER, "kill-group"),
+    Crashes("C6", "A supervisor or a spool is cut off at each step", 160, SUPERVISOR),
 )
-def a_few(chaos: Chaos) -> None:
-    _crash_at_all(chaos, [point for point in CRASH_POINTS if point.fast])
+
+
+def _played(crashes: Crashes) -> Callable[[Chaos], None]:
+    def crash_at_all(chaos: Chaos) -> None:
+        for point in crashes.points:
+            crash(chaos, point, crashes.action)
+        chaos.cluster.make_whole()
+        chaos.load.more(20)
+
+    return crash_at_all
+
+
+for each in CRASHES:
+    declare = row(
+        each.number,
+        each.title,
+        needs_s=each.needs_s,
+        fast=each.fast,
+        shape=SHAPE,
+        plan=PLAN,
+        recovery_bound_s=90,
+    )
+    declare(_played(each))

@@ -21,6 +21,7 @@ from taskwire.examples.v1.demo_tasks_pb2 import FlakyRequest, FlakyResponse
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire.submission import SubmitTaskRequest
+from taskwire_core.failpoints import Action, Failpoint
 from taskwire_core.failure import Code, FailureKind
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation import ChildSetup, IsolationPool
@@ -103,6 +104,16 @@ def test_a_result_comes_back_from_another_process(pool: IsolationPool) -> None:
 
 def test_a_child_is_used_again(pool: IsolationPool) -> None:
     assert pid_of_work(pool) == pid_of_work(pool)
+
+
+def test_the_successor_of_a_child_that_died_at_one_hit_of_a_failpoint_lives() -> None:
+    armed = dataclasses.replace(SETUP, failpoints=(Failpoint("run.isolated_ended", Action.KILL),))
+    pool = IsolationPool(armed, warm=0, cancel_grace_s=0.3, max_result_bytes=1024 * 1024)
+    try:
+        assert pool.run(flaky(WORK), IGNORED) == Died()
+        assert pid_of_work(pool) > 0
+    finally:
+        pool.close()
 
 
 def test_a_child_that_dies_takes_only_its_own_attempt_along(pool: IsolationPool) -> None:

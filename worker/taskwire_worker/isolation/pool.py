@@ -12,7 +12,9 @@ import queue
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 
+from taskwire_core.failpoints import lasting
 from taskwire_core.failure import worker_lost
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation.run import IsolatedRun
@@ -64,6 +66,8 @@ class IsolationPool:
                 outcome = run.wait()
             finally:
                 self._finished(run, child)
+            if outcome == Died():
+                self._setup = replace(self._setup, failpoints=lasting(self._setup.failpoints))
             # A child that died before it called the handler says nothing about the task.
             if run.begun or outcome != Died():
                 return outcome
