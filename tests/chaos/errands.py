@@ -25,6 +25,7 @@ from tests.chaos.context import Chaos
 from tests.chaos.records import Ok
 from tests.chaos.work import new_request_id, submission_of, work
 from tests.support.eventually import eventually
+from tests.support.processes import alive
 
 Errand = Callable[[Chaos], None]
 
@@ -183,6 +184,8 @@ def end_the_worker_without_the_store(chaos: Chaos) -> None:
     """It has results that it cannot write, and may keep them in its spool."""
     cluster = chaos.cluster
     cluster.wait_until_up("worker")
+    # Whoever waits for its end too may have started the next one before we look again.
+    ending = cluster.processes["worker"]
     said_before = len(cluster.log("worker"))
     chaos.journal.begun(chaos.submit(seconds=2))
     with store_away_from(chaos, "worker"):
@@ -193,7 +196,7 @@ def end_the_worker_without_the_store(chaos: Chaos) -> None:
             return "settlements spooled" in said or "failpoint hit" in said
 
         eventually(over, within=_RETURNS_WITHIN_S, what="results are spooled")
-    cluster.wait_until_ended("worker")
+    eventually(lambda: not alive(ending), within=_RETURNS_WITHIN_S, what="the worker ends")
 
 
 @contextmanager
