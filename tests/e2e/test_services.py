@@ -125,13 +125,13 @@ def test_a_durable_call_outlives_kill_9_of_the_gateway_and_of_the_worker(
 
 def test_long_tasks_on_one_worker_do_not_starve_an_idle_one(services: Stack) -> None:
     with services.client() as client:
-        long = [submit(client, f"long{n}", 20) for n in range(8)]
+        long = [submit(client, f"long{n}", 90) for n in range(8)]
         for number in range(8):
             services.wait_for("begin", f"long{number}")
         queued = [submit(client, f"short{n}") for n in range(20)]
         services.start_worker("idle")
         for task_id in queued:
-            assert client.wait(task_id, 15).state == task_pb2.TASK_STATE_SUCCEEDED
+            assert client.wait(task_id, 60).state == task_pb2.TASK_STATE_SUCCEEDED
         assert client.get(long[0]).state == task_pb2.TASK_STATE_RUNNING
         for task_id in long:
             client.cancel(task_id)

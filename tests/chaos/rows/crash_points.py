@@ -42,15 +42,15 @@ CRASHES = (
     Crashes(
         "C1",
         "Killed at a failpoint of each room",
-        60,
+        110,
         [point for point in CRASH_POINTS if point.fast],
         fast=True,
     ),
-    Crashes("C2", "A gateway is killed at each failpoint", 200, GATEWAY),
-    Crashes("C3", "A keeper is killed at each failpoint", 220, KEEPER),
-    Crashes("C4", "A worker process is killed at each failpoint", 170, WORKER),
-    Crashes("C5", "A worker's host is lost at each failpoint", 180, WORKER, "kill-group"),
-    Crashes("C6", "A supervisor or a spool is cut off at each step", 160, SUPERVISOR),
+    Crashes("C2", "A gateway is killed at each failpoint", 220, GATEWAY),
+    Crashes("C3", "A keeper is killed at each failpoint", 250, KEEPER),
+    Crashes("C4", "A worker process is killed at each failpoint", 185, WORKER),
+    Crashes("C5", "A worker's host is lost at each failpoint", 285, WORKER, "kill-group"),
+    Crashes("C6", "A supervisor or a spool is cut off at each step", 270, SUPERVISOR),
 )
 
 

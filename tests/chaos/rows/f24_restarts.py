@@ -30,7 +30,7 @@ def _lost(history: History) -> Iterator[Violation]:
 @row(
     "F24",
     "Every gateway, keeper and worker is restarted in turn under load",
-    needs_s=45,
+    needs_s=130,
     shape=Shape(gateways=2, workers=2, keepers=1),
     invariants=[no_attempt_was_lost],
 )
