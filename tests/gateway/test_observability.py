@@ -49,8 +49,10 @@ async def test_calls_are_counted_by_method_and_code(running: Running) -> None:
         "/made.up/Path"
     )
     await refusal(made_up(b""))
-    found = numbers(running)
     calls = "taskwire_gateway_calls_total"
+    # A refusal is counted after it was sent.
+    await eventually_async(lambda: numbers(running).sum(calls, method="unserved") == 1)
+    found = numbers(running)
     assert found.sum(calls, method=f"{SERVICE}/SubmitTask", code="OK") == 1
     assert found.sum(calls, method=f"{SERVICE}/SubmitTask", code="NOT_FOUND") == 1
     assert found.sum(calls, method="unserved", code="UNIMPLEMENTED") == 1
