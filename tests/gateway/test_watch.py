@@ -12,7 +12,7 @@ import pytest
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.errors import RequestError
-from taskwire_core.ids import from_text
+from taskwire_core.ids import from_text, new_id
 from taskwire_core.task import ProgressRing, Task
 from taskwire_db.feed.embedded import EmbeddedFeed
 from taskwire_gateway.embedded import Foundation
@@ -253,6 +253,30 @@ async def test_a_lost_doorbell_is_made_up_for_by_the_safety_poll(
     assert event is End.TERMINAL
     assert versions == sorted(set(versions))
     assert versions[-1] == 3
+
+
+async def test_a_task_that_is_committed_while_it_is_looked_for_is_not_taken_for_deleted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, answer = asyncio.Event(), asyncio.Event()
+
+    async def nothing_yet(_ids: object, _view: object) -> dict[bytes, Task]:
+        looking.set()
+        await answer.wait()
+        return {}
+
+    monkeypatch.setattr(desk.store, "tasks", nothing_yet)
+    await desk.feed.start()
+    desk.hub.start(desk.feed)
+    async with desk.hub.watch(new_id(), terminal_only=True) as slot:
+        desk.hub.resync()
+        await looking.wait()
+        slot.start_after(1)
+        answer.set()
+        assert await slot.take(0.1) is None
+        # Whoever knew the task before it was looked for is told.
+        desk.hub.resync()
+        assert await slot.take(5) is End.DELETED
 
 
 async def test_a_watch_does_not_read_before_it_is_subscribed(

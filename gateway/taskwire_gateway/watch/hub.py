@@ -166,27 +166,32 @@ class WatchHub:
         assert self._feed is not None, "the hub was not started"
         if ARMED:
             hit("watch.rung")
+        # A durable call watches its task before that is committed, and may learn that it is while
+        # this read, which does not show it yet, is under way.
+        known = {slot for task_id in ids for slot in self._slots(task_id) if slot.seen}
         ended = [task_id for task_id in ids if self._is_ended(task_id)]
         found = dict(await self._feed.snapshots(ended)) if ended else {}
         rest = [task_id for task_id in ids if task_id not in found]
         if rest:
             found.update(await self._reader.tasks(rest, View.OUTCOME))
         for task_id in ids:
-            self._deliver(task_id, found.get(task_id))
+            if (task := found.get(task_id)) is not None:
+                self._deliver(task_id, task)
+            else:
+                for slot in known.intersection(self._slots(task_id)):
+                    slot.put_end(End.DELETED)
+
+    def _slots(self, task_id: bytes) -> set[Slot]:
+        watched = self._watched.get(task_id)
+        return watched.slots if watched is not None else set()
 
     def _is_ended(self, task_id: bytes) -> bool:
         watched = self._watched.get(task_id)
         return watched is not None and watched.ended
 
-    def _deliver(self, task_id: bytes, task: Task | None) -> None:
+    def _deliver(self, task_id: bytes, task: Task) -> None:
         watched = self._watched.get(task_id)
         if watched is None:
-            return
-        if task is None:
-            for slot in watched.slots:
-                # A durable call watches its task before that is committed.
-                if slot.seen:
-                    slot.put_end(End.DELETED)
             return
         watched.version = max(watched.version, task.version)
         watched.ended = task.state.terminal
