@@ -43,7 +43,7 @@ class Project:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.write("pyproject.toml", '[tool.hatch.build]\ndev-mode-dirs = [".", "room"]\n')
+        self.path_has(".", "room")
         self.write("room/rooms/__init__.py", "")
         self.write("room/rooms/halves.py", PRODUCT + EVEN)
         self.write("tests/__init__.py", "")
@@ -56,6 +56,11 @@ class Project:
         file = self.root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+    def path_has(self, *rooms: str) -> None:
+        """The folders that are imported from; and this is pytest's root, whatever is above it."""
+        found = f"[tool.hatch.build]\ndev-mode-dirs = {list(rooms)}\n"
+        self.write("pyproject.toml", f"{found}[tool.pytest.ini_options]\n")
 
     def guard(self, name: str, test: str, *lines: str) -> None:
         """A guard in halves.py, which `test` is said to watch over."""
@@ -134,7 +139,7 @@ def test_a_copy_whose_code_is_not_the_one_that_is_imported_is_refused(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The room's folder is not on the path of the copy, so another one with its code is found.
-    project.write("pyproject.toml", '[tool.hatch.build]\ndev-mode-dirs = ["."]\n')
+    project.path_has(".")
     project.write("conftest.py", f"import sys\n\nsys.path.append({str(project.root / 'room')!r})\n")
     project.guard("even", "test_no_half_of_an_odd_number", REMOVED)
     assert project.check() == 1
