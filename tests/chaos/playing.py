@@ -170,6 +170,6 @@ def _checked(played: Play, history: History) -> Play:
         played,
         faults=sum(isinstance(each, Fault) for each in history.records),
         tasks=sum(isinstance(each, TaskRow) for each in history.records),
-        recoveries=recoveries(history),
+        recoveries=recoveries(history) if played.row.true_clocks else (),
         violations=found,
     )

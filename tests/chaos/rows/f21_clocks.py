@@ -23,6 +23,7 @@ WRONG_CLOCK = TESTS / "chaos" / "clock"
     "Wall clocks are off by an hour, either way",
     needs_s=60,
     shape=Shape(workers=2, python_path=[WRONG_CLOCK]),
+    true_clocks=False,
 )
 def clocks_off(chaos: Chaos) -> None:
     """With SQLite the clock of the host is set, with PostgreSQL that of one of several hosts.

@@ -41,6 +41,8 @@ class Row:
     """The load; with None there is none but what the row submits."""
     recovery_bound_s: float
     """Everything must have ended this long after the last fault."""
+    true_clocks: bool
+    """Whether recovery can be read from the database's clock."""
     invariants: Sequence[Invariant]
     """What must hold of its history beside I1 to I16."""
 
@@ -61,6 +63,7 @@ def row(
     breaks: Sequence[Dependency] = (),
     plan: Plan | None = Plan(),  # noqa: B008  # it is frozen
     recovery_bound_s: float = 60.0,
+    true_clocks: bool = True,
     invariants: Sequence[Invariant] = (),
 ) -> Callable[[Callable[[Chaos], None]], Callable[[Chaos], None]]:
     """Declares a function as a row of the matrix."""
@@ -78,6 +81,7 @@ def row(
             frozenset(breaks),
             plan,
             recovery_bound_s,
+            true_clocks,
             invariants,
         )
         return function
