@@ -84,7 +84,7 @@ soak: setup ## Play rows of the fault matrix on one long-lived cluster, for HOUR
 	@$(BIN)/python -m tests.chaos.soak $(if $(HOURS),--hours $(HOURS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: mutations
-mutations: setup ## Remove each guard on a copy of the tree: a test must fail; ONLY=name for one, WRITE=1 for the docs.
+mutations: setup ## Remove each guard on a copy of the tree: a test must fail; ONLY=name for one, WRITE=1 for its row of the docs.
 	@.ci/install-servers
 	@$(BIN)/python -m tests.mutations $(ONLY) $(if $(WRITE),--write)
 
