@@ -116,17 +116,22 @@ recovery: setup ## Measure how long each loss delays a task, ROUNDS=5 times, and
 
 ROUNDS := 5
 
-.PHONY: bench-first
-bench-first: setup .cache/bench-venv/.requirements ## Measure taskwire beside FastAPI + Celery + SQLite; BENCH="--pairs 3" for less.
-	@.ci/install-servers
-	$(BIN)/python -m bench.first $(BENCH)
+.PHONY: bench
+bench: setup .cache/bench-venv/.requirements ## Measure taskwire beside its peers, some 20 minutes; BENCH="--pairs 3" for less.
+	@.ci/install-servers h2load
+	@$(BIN)/python -m bench $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: setup .cache/bench-venv/.requirements ## The part of it that fits into three minutes; nothing is written into the tree.
+	@.ci/install-servers h2load
+	@$(BIN)/python -m bench --quick $(BENCH)
 
 .PHONY: bench-lists
 bench-lists: setup ## Measure lists and counts with a million tasks; BENCH="--tasks 100000 --stores sqlite" for less.
 	@.ci/install-servers
 	$(BIN)/python -m bench.lists $(BENCH)
 
-# The other program has an environment of its own: its versions must not bend ours.
+# The other programs have an environment of their own: their versions must not bend ours.
 .cache/bench-venv/.requirements: requirements/bench.txt
 	test -x .cache/bench-venv/bin/pip || $(PYTHON) -m venv .cache/bench-venv
 	.cache/bench-venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/bench.txt

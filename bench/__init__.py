@@ -1,1 +1,1 @@
-"""Measurements: taskwire beside other ways to run tasks, in alternation on one machine."""
+"""The measurements. `python -m bench` measures taskwire beside what is used in its place."""

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -58,6 +58,16 @@ def family(root: int) -> list[int]:
     return found
 
 
+def pss_mb(roots: Iterable[int]) -> float:
+    """Memory of the processes and all below them, what they share counted once, in 10⁶ bytes."""
+    total = 0
+    for pid in {pid for root in roots for pid in family(root)}:
+        with contextlib.suppress(OSError):  # It ended meanwhile.
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1_024 / 1e6
+
+
 def commits_per_s(rows: int = 300) -> float:
     """The disk: rows a second that SQLite (WAL, FULL) commits one by one."""
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +84,7 @@ def commits_per_s(rows: int = 300) -> float:
 
 
 def environment(
-    pythons: dict[str, Path], packages: dict[str, tuple[str, ...]]
+    pythons: Mapping[str, Path], packages: Mapping[str, tuple[str, ...]]
 ) -> dict[str, object]:
     """Versions, processor, load and disk; `packages` by the name of their Python."""
     cpus = [

@@ -18,7 +18,7 @@ def test_the_lock_of_the_node_stub_names_no_registry() -> None:
     assert [name for name, each in packages.items() if "integrity" not in each] == []
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "dev.txt", "bench.txt"])
 def test_the_locks_of_python_name_no_index(name: str) -> None:
     lines = (ROOT / "requirements" / name).read_text().splitlines()
     assert any("--hash=sha256:" in line for line in lines)

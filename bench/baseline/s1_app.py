@@ -1,6 +1,6 @@
-"""The FastAPI app: a row and a message per task, and the result to ask for.
+"""S1, the app: like S0, with a row of SQLite for each task, as long as its result is wanted.
 
-Started with `uvicorn bench.baseline.app:app`.
+Started with `uvicorn bench.baseline.s1_app:app`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from celery.result import AsyncResult
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from bench.baseline.tasks import Base, Job, Session, celery, echo, engine
+from bench.baseline.s1_tasks import Base, Job, Session, celery, echo, engine
 
 app = FastAPI()
 Base.metadata.create_all(engine)
@@ -51,8 +51,8 @@ def submit_batch(batch: Batch) -> dict[str, list[str]]:
     return {"ids": [job_id for job_id, _ in sending]}
 
 
-@app.get("/tasks/{job_id}")
-def get(job_id: str) -> dict[str, str | None]:
-    result = AsyncResult(job_id, app=celery)
+@app.get("/tasks/{task_id}")
+def get(task_id: str) -> dict[str, str | None]:
+    result = AsyncResult(task_id, app=celery)
     state = result.state
     return {"state": state, "result": result.result if state == "SUCCESS" else None}

@@ -1,7 +1,7 @@
-"""The Celery app: one task, which answers with its text and marks its row as done.
+"""S1, the worker: like S0's, and it marks the row of its task as done.
 
-Started with `celery -A bench.baseline.tasks worker`. Where everything is comes from the
-environment: BASELINE_DATABASE, BASELINE_RABBITMQ_URL, BASELINE_REDIS_URL.
+SQLite is in WAL mode with synchronous=FULL: what was answered is on disk, as it is with taskwire.
+Started with `celery -A bench.baseline.s1_tasks worker`.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ class Job(Base):
 
 
 celery = Celery(
-    "baseline",
+    "s1",
     broker=os.environ["BASELINE_RABBITMQ_URL"],
     backend=os.environ["BASELINE_REDIS_URL"],
 )
 celery.conf.broker_transport_options = {"confirm_publish": True}
 celery.conf.broker_connection_retry_on_startup = True
+celery.conf.task_default_queue = os.environ["BASELINE_QUEUE"]
 
 
 @worker_process_init.connect

@@ -1,0 +1,125 @@
+"""taskwire beside what is used in its place: ratios, pair by pair, and the targets.
+
+    make bench
+    make bench-quick
+    make bench BENCH="--pairs 1 --scale 0.1 --subjects taskwire,S1 --workloads unary,batch"
+
+Absolute figures belong to the machine and the hour; what counts is the ratio within a pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import redis
+
+from bench.machine import environment
+from bench.measuring import measure
+from bench.plan import FULL, QUICK, Visit
+from bench.report import absolute_table, targets_text
+from bench.rounds import Round
+from bench.subjects.subject import BENCH_PYTHON, ROOT, Servers
+from bench.verdicts import judge, targets_met
+from tests.support.postgres import PostgresServer
+from tests.support.servers import RabbitServer, RedisServer
+
+DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "256MB"}
+PACKAGES = {
+    "taskwire": ("dramatiq", "grpcio", "pika", "protobuf", "redis", "sqlalchemy", "uvloop"),
+    "baseline": ("aiohttp", "celery", "dramatiq", "fastapi", "kombu", "uvicorn", "uvloop"),
+}
+EVERYTHING = {"pairs": 5, "scale": 1.0}
+IN_A_HURRY = {"pairs": 2, "scale": 0.5}
+
+
+def main() -> None:
+    """Measure, judge, and keep every round as JSON."""
+    asked = _arguments()
+    # The end by a signal reaps what was started, like every other end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    began = time.monotonic()
+    report: dict[str, object] = {
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "pairs": asked.pairs,
+        "scale": asked.scale,
+        "environment": environment(
+            {"taskwire": Path(sys.executable), "baseline": BENCH_PYTHON}, PACKAGES
+        ),
+    }
+    with _servers() as servers:
+        report["servers"] = _versions(servers)
+        rounds = _measured(_chosen(asked), servers, asked)
+    report["took_s"] = round(time.monotonic() - began)
+    report["rounds"] = [asdict(found) for found in rounds]
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(report, indent=1) + "\n")
+    verdicts = judge(rounds)
+    print(f"\n{absolute_table(rounds)}\n\n{targets_text(verdicts)}\n")
+    print(f"Every round is in {asked.out.relative_to(ROOT)}; it took {report['took_s']} s.")
+    print(targets_met(verdicts))
+
+
+def _measured(visits: Sequence[Visit], servers: Servers, asked: argparse.Namespace) -> list[Round]:
+    rounds: list[Round] = []
+    for pair in range(1, asked.pairs + 1):
+        print(f"pair {pair} of {asked.pairs}", flush=True)
+        # A B, B A: whatever drifts meets both alike.
+        for visit in visits if pair % 2 else visits[::-1]:
+            rounds += measure(visit, servers, pair=pair, scale=asked.scale)
+    return rounds
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="what fits into three minutes")
+    parser.add_argument("--pairs", type=int)
+    parser.add_argument("--scale", type=float, help="of the number of tasks")
+    parser.add_argument("--subjects", default="", help="comma-separated; default: all")
+    parser.add_argument("--workloads", default="", help="comma-separated; default: all")
+    parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "bench" / "results.json")
+    asked = parser.parse_args()
+    for name, value in (IN_A_HURRY if asked.quick else EVERYTHING).items():
+        if getattr(asked, name) is None:
+            setattr(asked, name, value)
+    return asked
+
+
+def _chosen(asked: argparse.Namespace) -> list[Visit]:
+    visits = QUICK if asked.quick else FULL
+    wanted = [*filter(None, asked.workloads.split(","))]
+    return [
+        replace(visit, workloads=workloads)
+        for visit in visits
+        if not asked.subjects or visit.name in asked.subjects.split(",")
+        if (workloads := tuple(w for w in visit.workloads if not wanted or w in wanted))
+    ]
+
+
+@contextlib.contextmanager
+def _servers() -> Iterator[Servers]:
+    """A RabbitMQ, a Redis and a PostgreSQL of this run's own."""
+    with contextlib.ExitStack() as stack:
+        rabbit, redis_server, postgres = RabbitServer(), RedisServer(), PostgresServer(**DURABLE)
+        for server in (rabbit, redis_server, postgres):
+            stack.callback(server.close)
+            server.start()
+        yield Servers(rabbit, redis_server, postgres)
+
+
+def _versions(servers: Servers) -> dict[str, str]:
+    with redis.Redis.from_url(servers.redis.url) as connection:
+        redis_version = str(connection.info("server")["redis_version"])
+    return {"rabbitmq": servers.rabbit.ctl("version").strip(), "redis": redis_version}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Who is visited in a pair and what is asked of it: everything, or what fits into three minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.subjects.bare_echo import BareEcho
+from bench.subjects.celery import S0, S1, Tuned
+from bench.subjects.program import Program
+from bench.subjects.raw_dramatiq import RawDramatiq
+from bench.subjects.subject import Servers, Subject
+from bench.subjects.taskwire import Shape, Taskwire
+
+SUBMITS = ("unary", "stream", "batch")
+ENDS = ("call 1", "call 32", "push 1 at a time", "push 50/s")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One subject and its workloads, in their order."""
+
+    name: str
+    make: Callable[[Servers], Subject]
+    workloads: tuple[str, ...]
+
+
+def _taskwire(shape: Shape, *workloads: str) -> Visit:
+    return Visit(shape.name, lambda servers: Taskwire(shape, servers), workloads)
+
+
+def _baseline(subject: type[Program], *workloads: str) -> Visit:
+    return Visit(subject.name, subject, workloads)
+
+
+QUICK = (
+    _taskwire(Shape("taskwire"), *SUBMITS, *ENDS, "memory"),
+    _baseline(S1, "unary", *ENDS),
+    _baseline(S0, "unary", "memory"),
+    _baseline(BareEcho, "unary"),
+    _baseline(RawDramatiq, "processed"),
+    _taskwire(Shape("taskwire-64-slots", threads=64), "naps"),
+)
+FULL = (
+    QUICK[0],
+    _baseline(S1, "unary", "batch", *ENDS),
+    _baseline(S0, "unary", "batch", "memory"),
+    *QUICK[3:],
+    _baseline(Tuned, "unary", "batch"),
+    _taskwire(Shape("taskwire-postgresql", postgresql=True), *SUBMITS),
+    _taskwire(Shape("taskwire-2-gateways", gateways=2), "unary"),
+    _taskwire(Shape("taskwire-2-workers", processes=2), "batch"),
+)

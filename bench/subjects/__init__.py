@@ -1,0 +1,1 @@
+"""What is measured: each starts its own services on empty data, over servers that all share."""
