@@ -154,7 +154,7 @@ async def test_a_caller_is_held_up_while_too_much_is_unacknowledged(
     call = await opened(running)
     for n in range(8):
         await call.write(item(running, str(n)))
-    await eventually_async(lambda: stuck.waiting == 3)
+    await eventually_async(lambda: stuck.waiting >= 3)
     await asyncio.gather(*(running.submitted(validate_only=True) for _ in range(5)))
     assert stuck.waiting == 3, "more was received than may be unacknowledged"
     stuck.release.set()

@@ -18,7 +18,7 @@ from taskwire_core.changes import Cursor
 from taskwire_core.errors import RequestError
 from taskwire_core.ids import from_text, to_text
 from taskwire_core.lifecycle import State
-from taskwire_core.task import Task
+from taskwire_core.task import Task, View
 from taskwire_db import operations as ops
 from taskwire_db.feed.embedded import EmbeddedFeed
 from taskwire_db.operations import retention
@@ -555,8 +555,9 @@ async def test_what_changes_while_the_initial_set_is_sent_is_shown(
     assert await desk.versions(4) == [(one, 1), (other, 1), ("Synced", 0), (one, 2)]
 
 
+@pytest.mark.parametrize("view", [View.BASIC, View.OUTCOME], ids=["basic", "outcome"])
 async def test_what_changed_before_the_initial_set_was_read_is_shown_once(
-    desk: Desk, running: Running, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, running: Running, monkeypatch: pytest.MonkeyPatch, view: View
 ) -> None:
     one, other = await running.submitted(), await running.submitted()
     head = desk.reader.head
@@ -567,7 +568,7 @@ async def test_what_changed_before_the_initial_set_was_read_is_shown_once(
         return place
 
     monkeypatch.setattr(desk.reader, "head", head_and_a_change)
-    desk.watch()
+    desk.watch(view=view)
     assert await desk.versions(3) == [(one, 2), (other, 1), ("Synced", 0)]
     await cancelled(running, other)
     assert await desk.versions(1) == [(other, 2)]

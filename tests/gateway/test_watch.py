@@ -155,7 +155,7 @@ async def test_too_many_watches_are_refused_in_words(running: Running) -> None:
     running.gateway._admission._limits["watch"] = 1  # type: ignore[index]  # a StrEnum's key
     watcher = Watcher(running, task_id := await running.submitted())
     await watcher.next()
-    refused = await refusal(running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id)))
+    refused = await refusal(running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id), timeout=1))
     assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert refused.reason == "TOO_MANY_WATCHES"
     assert refused.retry_s > 0

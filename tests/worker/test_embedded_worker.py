@@ -171,7 +171,7 @@ def test_a_process_that_dies_three_times_alone_is_poison(town: Town, journal: Pa
 
 
 @pytest.mark.usefixtures("worker")
-def test_what_finds_no_thread_is_given_back_and_runs_later(town: Town, journal: Path) -> None:
+def test_what_finds_no_thread_is_left_to_others_and_runs_later(town: Town, journal: Path) -> None:
     busy = [divide(town, 60) for _ in range(2)]
     for task_id in busy:
         town.in_state(task_id, State.RUNNING)

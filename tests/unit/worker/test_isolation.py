@@ -231,7 +231,7 @@ def test_a_child_that_was_killed_while_idle_costs_nobody_an_attempt(pool: Isolat
     assert pid_of_work(pool) != pid
 
 
-def test_a_stopped_child_is_killed_by_the_watchdog(pool: IsolationPool) -> None:
+def test_a_stopped_child_is_killed_at_its_deadline(pool: IsolationPool) -> None:
     pid = pid_of_work(pool)
     os.kill(pid, signal.SIGSTOP)
     held = flaky(WORK, attempt_timeout=timedelta(seconds=0.3))
