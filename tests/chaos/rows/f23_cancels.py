@@ -19,7 +19,7 @@ from tests.chaos.cluster import Shape
 from tests.chaos.context import Chaos
 from tests.chaos.records import Ok, Outcome
 from tests.chaos.rows.registry import row
-from tests.chaos.stops import stopped_of, wait_until_stopped
+from tests.chaos.stops import stopped_of
 from tests.chaos.work import Kind
 from tests.support.eventually import eventually
 
@@ -135,19 +135,25 @@ def _meet_in_gateway(chaos: Chaos) -> Iterator[str]:
         for deaf in (True, False):
             task_id = chaos.submit("Work", 1.0, deaf=deaf)
             chaos.journal.begun(task_id)
+            at = len(chaos.cluster.log("gateway"))
             cancelled = pool.submit(chaos.client.cancel, task_id, "chaos")
             for point in points:
-                wait_until_stopped(chaos.cluster, "gateway")
-                assert f"failpoint={point}" in chaos.cluster.log("gateway")
+                # By its name: it may go from one to the other before anybody looks.
+                eventually(lambda: _stands_at(chaos, point, at), within=60, what=point)  # noqa: B023  # called at once
                 if point == points[0] and deaf:
                     eventually(lambda: len(chaos.journal.entries(task_id)) > 1)  # noqa: B023  # called at once
                     # The worker writes what the handler has returned, while the gateway stands.
                     chaos.stay(0.3)
                 chaos.cluster.send("CONT", "gateway")
-                eventually(lambda: not stopped_of(chaos.cluster, "gateway") or cancelled.done())  # noqa: B023  # called at once
             assert isinstance(cancelled.result(30), Ok)
             yield chaos.ended(task_id).state
     _restart(chaos, "gateway", [])
+
+
+def _stands_at(chaos: Chaos, point: str, at: int) -> bool:
+    """Whether the gateway has come to a point since then, and has not gone on."""
+    told = f"failpoint={point}" in chaos.cluster.log("gateway")[at:]
+    return told and bool(stopped_of(chaos.cluster, "gateway"))
 
 
 def _race(chaos: Chaos) -> list[str]:
