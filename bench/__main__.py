@@ -74,6 +74,8 @@ def _measured(visits: Sequence[Visit], servers: Servers, asked: argparse.Namespa
         print(f"pair {pair} of {asked.pairs}", flush=True)
         # A B, B A: whatever drifts meets both alike.
         for visit in visits if pair % 2 else visits[::-1]:
+            if pair > 1 and visit.once:
+                continue
             rounds += measure(visit, servers, pair=pair, scale=asked.scale)
     return rounds
 

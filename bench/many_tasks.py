@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.lifecycle import State
@@ -49,10 +50,12 @@ OWNER = "dev"
 GROUP = 5_000
 
 
-def insert_many(database: Database, count: int) -> None:
+def insert_many(
+    database: Database, count: int, states: Mapping[State, float] = MappingProxyType(STATES)
+) -> None:
     """Record `count` tasks and count them."""
     chance = random.Random(7)
-    rows = _rows(chance, count)
+    rows = (_Row(chance, number, count, states) for number in range(count))
     counts: Counter[tuple[str, str, str, int]] = Counter()
     while group := list(islice(rows, GROUP)):
         with database.transaction() as tx:
@@ -74,7 +77,9 @@ def insert_many(database: Database, count: int) -> None:
 class _Row:
     """One task, with what belongs to it."""
 
-    def __init__(self, chance: random.Random, number: int, count: int) -> None:
+    def __init__(
+        self, chance: random.Random, number: int, count: int, states: Mapping[State, float]
+    ) -> None:
         self.created = START_US + number * GAP_US
         # The id of its time, as `new_id` makes them.
         self.id = (self.created // 1000).to_bytes(6) + b"\x70\x00\x80" + chance.randbytes(7)
@@ -82,7 +87,7 @@ class _Row:
         self.type = RARE_TYPE if rare else chance.choices(TYPES, WEIGHTS)[0]
         self.queue = f"queue{TYPES.index(self.type) % 4}"
         self.owner = OWNER if chance.random() < 0.9 else f"user{chance.randrange(9)}"
-        self.state = chance.choices(list(STATES), list(STATES.values()))[0]
+        self.state = chance.choices(list(states), list(states.values()))[0]
         self.updated = self.created + chance.randrange(3_600_000_000)
         self.labels = {
             "customer": f"c{int(CUSTOMERS * chance.random() ** 2):04}",
@@ -141,7 +146,3 @@ class _Row:
 _FAILURE = codec.encode_failure(
     Failure(FailureKind.APPLICATION, Code.UNKNOWN, "R", "It failed.", type="builtins.ValueError")
 )
-
-
-def _rows(chance: random.Random, count: int) -> Iterator[_Row]:
-    return (_Row(chance, number, count) for number in range(count))

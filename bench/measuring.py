@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import redis
 
@@ -16,46 +16,84 @@ from bench.load.h2load import PATIENCE_S, H2load
 from bench.load.seen import Seen
 from bench.machine import cpu_s, pss_mb
 from bench.plan import Visit
-from bench.rounds import Round, quantiles_of
+from bench.probe import GAP_S, probing
+from bench.rounds import QUANTILES, Round, quantiles_of
 from bench.subjects.raw_dramatiq import RawDramatiq
 from bench.subjects.subject import ROOT, Servers, Subject
+from bench.subjects.taskwire import Taskwire
+from bench.watches import watches
 from bench.workloads import WORKLOADS, Workload
 
 _POLL_S = 0.005
-_WARM_UP_TASKS = 200
 _AT_REST_S = 1.0
+TOLD = ("call", "push")
+SERVED = ("unary", "stream", "batch", "naps", "thumbnails", *TOLD)
+"""Kinds of which a client hands over so many tasks, and all of them end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a round has, but for whose it is."""
+
+    figures: dict[str, float]
+    latencies_ms: list[float] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
 
 
 class Measuring:
     """The rounds of one visit to a running subject."""
 
-    def __init__(self, subject: Subject, pair: int, scale: float) -> None:
+    def __init__(self, subject: Subject, scale: float) -> None:
         self._subject = subject
-        self._pair = pair
         self._scale = scale
         self._expected = 0
 
-    def run(self, names: tuple[str, ...]) -> list[Round]:
+    def run(self, names: tuple[str, ...], pair: int) -> list[Round]:
         """A round of each workload; then everything that was handed over is counted."""
         self._subject.start()
-        if not isinstance(self._subject, RawDramatiq):
-            self._served(replace(WORKLOADS[names[0]], at_once=2, per_second=0.0), _WARM_UP_TASKS)
+        self._warm_up([WORKLOADS[name] for name in names])
         found = []
         for name in names:
-            workload = WORKLOADS[name]
-            found.append(self._round(workload))
+            measured = self._measured(WORKLOADS[name])
+            figures = {name: float(f"{value:.5g}") for name, value in measured.figures.items()}
+            found.append(
+                Round(
+                    pair, self._subject.name, name, figures, measured.latencies_ms, measured.cpu_s
+                )
+            )
             print(_line(found[-1]), flush=True)
         self._subject.check(self._expected)
         return found
 
-    def _round(self, workload: Workload) -> Round:
+    def _warm_up(self, workloads: list[Workload]) -> None:
+        served = [each for each in workloads if each.kind in SERVED]
+        if served:
+            self._served(replace(served[0], at_once=2, per_second=0.0), served[0].warm_up)
+
+    def _measured(self, workload: Workload) -> Measured:
+        subject = self._subject
         if workload.kind == "memory":
             time.sleep(_AT_REST_S)
-            mb = pss_mb(self._subject.processes.values())
-            return Round(self._pair, self._subject.name, workload.name, {"pss_mb": mb})
-        tasks = workload.size(self._subject.family, self._scale)
-        if isinstance(self._subject, RawDramatiq):
-            return self._processed(self._subject, workload, tasks)
+            return Measured({"pss_mb": pss_mb(subject.processes.values())})
+        tasks = workload.size(subject.family, self._scale)
+        if workload.kind == "processed":
+            assert isinstance(subject, RawDramatiq)
+            return self._processed(subject, tasks)
+        if workload.kind == "watches":
+            assert isinstance(subject, Taskwire)
+            self._expected += tasks
+            return Measured(watches(subject, tasks))
+        if workload.kind == "idle":
+            with probing(subject.addresses[0]) as seconds:
+                time.sleep(tasks * GAP_S)
+            return Measured(_probed(seconds), quantiles_of(seconds))
+        if workload.kind == "thumbnails" and isinstance(subject, Taskwire):
+            with probing(subject.addresses[0]) as seconds:
+                measured = self._round(workload, tasks)
+            return replace(measured, figures=measured.figures | _probed(seconds))
+        return self._round(workload, tasks)
+
+    def _round(self, workload: Workload, tasks: int) -> Measured:
         before = self._cpu()
         seen, ended = self._served(workload, tasks)
         used = {name: round(spent - before[name], 3) for name, spent in self._cpu().items()}
@@ -65,21 +103,19 @@ class Measuring:
             "tasks": tasks,
             "answered_per_s": tasks / (seen.answered - seen.first),
             "ended_per_s": tasks / (ended - seen.first),
-            "p50_ms": quantiles[10],
-            "p99_ms": quantiles[-2],
+            "p50_ms": quantiles[QUANTILES.index(0.5)],
+            "p99_ms": quantiles[QUANTILES.index(0.99)],
             "cpu_ms": 1_000 * (sum(used.values()) - used["client"]) / tasks,
             "own_cpu_ms": 1_000 * own / tasks,
         }
         if workload.ideal_per_s:
             figures["of_ideal"] = figures["ended_per_s"] / workload.ideal_per_s
-        return Round(
-            self._pair, self._subject.name, workload.name, _rounded(figures), quantiles, used
-        )
+        return Measured(figures, quantiles, used)
 
     def _served(self, workload: Workload, tasks: int) -> tuple[Seen, float]:
         """What the client saw, and when the last task had ended."""
         self._expected += tasks
-        if workload.kind in ("call", "push"):
+        if workload.kind in TOLD:
             return self._told(workload, tasks)
         per_call = tasks if workload.kind == "stream" else workload.per_call
         client = H2load(
@@ -112,7 +148,7 @@ class Measuring:
         seen = Seen(**json.loads(done.stdout))
         return seen, seen.answered
 
-    def _processed(self, subject: RawDramatiq, workload: Workload, tasks: int) -> Round:
+    def _processed(self, subject: RawDramatiq, tasks: int) -> Measured:
         """From the first message that ended to the last."""
         self._expected += tasks
         subject.enqueue(tasks)
@@ -121,8 +157,7 @@ class Measuring:
         ended = self._wait(tasks)
         assert began is not None
         assert ended is not None
-        figures = {"tasks": tasks, "ended_per_s": (tasks - early) / (ended - began)}
-        return Round(self._pair, subject.name, workload.name, _rounded(figures))
+        return Measured({"tasks": tasks, "ended_per_s": (tasks - early) / (ended - began)})
 
     def _wait(self, expected: int) -> float | None:
         """When so many had ended; None when there is nothing that could be counted."""
@@ -148,7 +183,7 @@ def measure(visit: Visit, servers: Servers, *, pair: int, scale: float) -> list[
         connection.flushall()
     subject = visit.make(servers)
     try:
-        return Measuring(subject, pair, scale).run(visit.workloads)
+        return Measuring(subject, scale).run(visit.workloads, pair)
     except BaseException:
         print(subject.log(), file=sys.stderr)
         raise
@@ -156,8 +191,12 @@ def measure(visit: Visit, servers: Servers, *, pair: int, scale: float) -> list[
         subject.close()
 
 
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{value:.5g}") for name, value in figures.items()}
+def _probed(seconds: list[float]) -> dict[str, float]:
+    quantiles = quantiles_of(seconds)
+    return {
+        "probe_p50_ms": quantiles[QUANTILES.index(0.5)],
+        "probe_p99_ms": quantiles[QUANTILES.index(0.99)],
+    }
 
 
 def _line(found: Round) -> str:
@@ -169,6 +208,9 @@ def _line(found: Round) -> str:
         "cpu_ms": "CPU {:.2f} ms a task".format,
         "of_ideal": "{:.2f} of ideal".format,
         "pss_mb": "{:.0f} MB".format,
+        "probe_p99_ms": "probes p99 {:.1f} ms".format,
+        "kib_each": "{:.1f} KiB each".format,
+        "lost": "{:.0f} lost".format,
     }
     said = [show(found.figures[name]) for name, show in wanted.items() if name in found.figures]
     return f"  {found.subject:20} {found.workload:17} {', '.join(said)}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.filled import filled
 from bench.subjects.bare_echo import BareEcho
 from bench.subjects.celery import S0, S1, Tuned
 from bench.subjects.program import Program
@@ -12,6 +14,7 @@ from bench.subjects.raw_dramatiq import RawDramatiq
 from bench.subjects.subject import Servers, Subject
 from bench.subjects.taskwire import Shape, Taskwire
 
+CORES = os.cpu_count() or 1
 SUBMITS = ("unary", "stream", "batch")
 ENDS = ("call 1", "call 32", "push 1 at a time", "push 50/s")
 
@@ -23,10 +26,12 @@ class Visit:
     name: str
     make: Callable[[Servers], Subject]
     workloads: tuple[str, ...]
+    once: bool = False
+    """Only in the first pair: it takes long, and is compared with nothing."""
 
 
-def _taskwire(shape: Shape, *workloads: str) -> Visit:
-    return Visit(shape.name, lambda servers: Taskwire(shape, servers), workloads)
+def _taskwire(shape: Shape, *workloads: str, once: bool = False) -> Visit:
+    return Visit(shape.name, lambda servers: Taskwire(shape, servers), workloads, once)
 
 
 def _baseline(subject: type[Program], *workloads: str) -> Visit:
@@ -44,10 +49,18 @@ QUICK = (
 FULL = (
     QUICK[0],
     _baseline(S1, "unary", "batch", *ENDS),
-    _baseline(S0, "unary", "batch", "memory"),
+    _baseline(S0, "unary", "batch", "memory", "thumbnails"),
+    _taskwire(
+        Shape("taskwire-thumbnails", processes=CORES, threads=1, handlers="taskwire_examples"),
+        "idle",
+        "thumbnails",
+    ),
     *QUICK[3:],
     _baseline(Tuned, "unary", "batch"),
     _taskwire(Shape("taskwire-postgresql", postgresql=True), *SUBMITS),
     _taskwire(Shape("taskwire-2-gateways", gateways=2), "unary"),
     _taskwire(Shape("taskwire-2-workers", processes=2), "batch"),
+    _taskwire(Shape("taskwire-1000-rows", fill=filled(1_000)), "unary", "batch"),
+    _taskwire(Shape("taskwire-1000000-rows", fill=filled(1_000_000)), "unary", "batch"),
+    _taskwire(Shape("taskwire-watches"), "watches", once=True),
 )

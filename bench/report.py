@@ -77,7 +77,8 @@ def _word(verdict: Verdict) -> str:
         return "measured"
     if not verdict.met:
         return "missed"
-    return "met, and what it should" if all(f.aimed for f in verdict.figures) else "met"
+    aims = [figure for figure in verdict.figures if figure.figure.aim is not None]
+    return "met, and its aim" if aims and all(figure.aimed for figure in aims) else "met"
 
 
 def _short(value: float) -> str:

@@ -124,12 +124,57 @@ TARGETS = (
         ),
     ),
     Target(
+        "10,000 idle watches",
+        (
+            Figure("lost", At("taskwire-watches", "watches", "lost"), None, 0, 0, at_least=False),
+            Figure(
+                "KiB each",
+                At("taskwire-watches", "watches", "kib_each"),
+                None,
+                40,
+                25,
+                at_least=False,
+            ),
+        ),
+    ),
+    Target(
+        "cost per task with 10⁶ rows, to 10³ rows",
+        tuple(
+            Figure(
+                f"CPU, {workload}",
+                At("taskwire-1000000-rows", workload, "own_cpu_ms"),
+                At("taskwire-1000-rows", workload, "own_cpu_ms"),
+                1.15,
+                1.05,
+                at_least=False,
+            )
+            for workload in ("unary", "batch")
+        ),
+    ),
+    Target(
         "our worker fed by batches, to raw Dramatiq, processed/s",
         (Figure("tasks", _ended(OURS, "batch"), _ended("raw Dramatiq", "processed"), 1, 2),),
     ),
     Target("PostgreSQL: unary submit, end to end", _faster("unary", *_UNARY, POSTGRESQL)),
     Target("PostgreSQL: stream submit, end to end", _faster("stream", *_STREAM, POSTGRESQL)),
     Target("PostgreSQL: batch 100, end to end", _faster("batch", *_BATCH, POSTGRESQL)),
+    Target(
+        "thumbnails on all cores, to Celery prefork",
+        (
+            Figure(
+                "thumbnails",
+                _ended("taskwire-thumbnails", "thumbnails"),
+                _ended("S0", "thumbnails"),
+                1,
+            ),
+            Figure(
+                "submit p99 meanwhile, to idle",
+                At("taskwire-thumbnails", "thumbnails", "probe_p99_ms"),
+                At("taskwire-thumbnails", "idle", "probe_p99_ms"),
+                at_least=False,
+            ),
+        ),
+    ),
     Target(
         "batch 100, to the same batch in one request",
         (

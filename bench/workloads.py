@@ -17,6 +17,8 @@ class Workload:
     per_second: float = 0.0
     ideal_per_s: float = 0.0
     """What the slots could do if nothing but the tasks took time."""
+    warm_up: int = 200
+    """Tasks of its kind that come before all rounds of a visit, when it is the first of them."""
 
     def size(self, family: str, scale: float) -> int:
         """How many tasks a round has: whole calls, and at least one for each client."""
@@ -44,6 +46,9 @@ _ALL = (
     Workload("push 1 at a time", "push", {"taskwire": 400, "S1": 200}),
     Workload("push 50/s", "push", {"taskwire": 200, "S1": 200}, per_second=50),
     Workload("naps", "naps", {"taskwire": 9_600}, at_once=4, per_call=100, ideal_per_s=6_400),
+    Workload("thumbnails", "thumbnails", {"taskwire": 160, "S0": 160}, at_once=4, warm_up=8),
+    Workload("idle", "idle", {"taskwire": 200}),
+    Workload("watches", "watches", {"taskwire": 10_000}),
     Workload("memory", "memory"),
     Workload("processed", "processed", {"raw Dramatiq": 12_000}),
 )

@@ -26,6 +26,13 @@ def request_for(kind: str, tasks: int) -> Request:
     return grpc_request(f"{_SERVICE}/BatchSubmitTasks", batch.SerializeToString())
 
 
+def due_later() -> pb.SubmitTaskRequest:
+    """A submission that is committed, and not run before the measurement is over."""
+    request = pb.SubmitTaskRequest(input=_input("unary"))
+    request.delay.FromSeconds(3_600)
+    return request
+
+
 def _stream(tasks: int) -> list[bytes]:
     """Each with a request id of its own: a stream is one body and is sent once."""
     return [

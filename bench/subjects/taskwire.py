@@ -23,8 +23,8 @@ from tests.support.processes import alive, free_ports
 from tests.support.stack import Stack
 
 EXAMPLES = ROOT / "taskwire" / "_contracts" / "examples.binpb"
-_OURS = "type NOT LIKE 'acme.%'"
-"""The tasks of the measurement, and not those that were there before."""
+_OURS = f"type NOT LIKE 'acme.%' AND state <> {int(State.SCHEDULED)}"
+"""The tasks that are to run: not those that were there before, nor probes, which are due later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,12 @@ class Taskwire(Subject):
         return request_for(kind, tasks)
 
     def client(self) -> tuple[list[str], dict[str, str]]:
-        return [sys.executable, "-m", "bench.load.pushed"], self._stack.environment
+        return [sys.executable, "-m", "bench.load.pushed"], self.environment
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With it a process finds the contract's generated modules."""
+        return self._stack.environment
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database answers."""
@@ -122,8 +127,8 @@ class Taskwire(Subject):
             return [tuple(row) for row in connection.execute(sa.text(query))]
 
     def ended(self) -> int:
-        state = f"state = {int(State.SUCCEEDED)} AND {_OURS}"
-        return int(self.rows(f"SELECT sum(count) FROM task_counters WHERE {state}")[0][0] or 0)
+        well = f"state = {int(State.SUCCEEDED)} AND {_OURS}"
+        return int(self.rows(f"SELECT sum(count) FROM task_counters WHERE {well}")[0][0] or 0)
 
     def check(self, expected: int) -> None:
         # A claimed task that waited too long is handed back, and claimed again: no fault.
