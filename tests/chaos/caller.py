@@ -29,6 +29,10 @@ KINDS: Mapping[Kind, int] = {"Work": 10, "WorkAsync": 5, "WorkApart": 1, "WorkOn
 _GIVES_UP = 0.1
 """How often a caller leaves a call whose outcome it does not know, for somebody to wonder."""
 
+_WANDERS = 0.1
+"""How often a caller goes on to the next gateway by itself. If only those went whose gateway has
+failed, nobody would be left at one that was restarted."""
+
 _SUBMITTING = {"submit", "batch", "stream", "durable", "retry"}
 _BACKLOG = 150
 """So many tasks may wait. A load beyond what the machine can do would show its limits alone."""
@@ -96,7 +100,7 @@ class Known:
 
 
 class Caller:
-    """Calls through `clients` in turn until `ended` is set."""
+    """Calls through `clients`, now one and now the next, until `ended` is set."""
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class Caller:
     def run(self) -> None:
         """One operation after the other."""
         while not self._ended.is_set():
+            self._turn += self._chance.random() < _WANDERS
             operation = self._choice(self._plan.operations)
             if operation not in _SUBMITTING or not self._behind() or self._submits_behind():
                 getattr(self, f"_{operation.replace(' ', '_')}")()
