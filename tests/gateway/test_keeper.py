@@ -140,7 +140,7 @@ async def test_a_start_timeout_expires_a_task_that_never_began(running: Running)
     request = running.request()
     request.overrides.start_timeout.FromMilliseconds(100)
     task_id = (await running.tasks.SubmitTask(request)).task.id
-    ended = (await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id))).task
+    ended = (await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id), timeout=10)).task
     assert ended.state == task_pb2.TASK_STATE_EXPIRED
     assert ended.WhichOneof("outcome") is None
 

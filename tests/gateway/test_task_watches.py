@@ -464,10 +464,11 @@ class Deaf(EmbeddedFeed):
 class Desk:
     """The use case by itself, with a list of what it sent."""
 
-    def __init__(self, foundation: Foundation, *, poll_s: float = 60) -> None:
+    def __init__(
+        self, foundation: Foundation, *, feed: type[EmbeddedFeed] = EmbeddedFeed, poll_s: float = 60
+    ) -> None:
         self.hub = ChangeHub(TaskChangeStore(foundation.reader), poll_s=poll_s, gather_s=0)
-        kind = EmbeddedFeed if poll_s == 60 else Deaf
-        self.feed = kind(
+        self.feed = feed(
             foundation.bus,
             on_ring=lambda ring: None,
             on_resync=self.hub.resync,
@@ -530,7 +531,7 @@ async def desk(foundation: Foundation, running: Running) -> AsyncIterator[Desk]:
 
 
 async def test_without_rings_the_log_is_looked_at(foundation: Foundation, running: Running) -> None:
-    deaf = Desk(foundation, poll_s=0.02)
+    deaf = Desk(foundation, feed=Deaf, poll_s=0.02)
     await deaf.start()
     deaf.watch(ids=frozenset({from_text(task_id := await running.submitted())}))
     await deaf.next()
@@ -540,6 +541,21 @@ async def test_without_rings_the_log_is_looked_at(foundation: Foundation, runnin
     assert isinstance(found, Task)
     assert found.state is State.CANCELLED
     assert await deaf.next() is End.TERMINAL
+    await deaf.close()
+
+
+async def test_when_the_feed_is_back_the_log_is_looked_at(
+    foundation: Foundation, running: Running
+) -> None:
+    deaf = Desk(foundation, feed=Deaf)
+    await deaf.start()
+    deaf.watch()
+    assert isinstance(await deaf.next(), Synced)
+    # Once it has read the log for the first time it waits for a ring.
+    await eventually_async(lambda: [read.done() for read in deaf.hub._pages.values()] == [True])
+    task_id = await running.submitted()
+    deaf.hub.resync()
+    assert await deaf.versions(1) == [(task_id, 1)]
     await deaf.close()
 
 
