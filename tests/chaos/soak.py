@@ -34,6 +34,7 @@ from tests.chaos.reliability import ROOT
 from tests.chaos.remains import Process, TaskRow
 from tests.chaos.rows import Row, all_rows
 from tests.chaos.servers import Servers
+from tests.chaos.work import type_of
 
 HISTORIES = ROOT / ".cache" / "soak"
 SHAPE = Shape(store="postgresql", gateways=2, workers=2)
@@ -60,6 +61,7 @@ def soakable() -> list[Row]:
         if SHAPE.store in row.stores
         and row.plan is not None
         and not row.shape.settings
+        and not row.shape.python_path
         and not row.shape.keepers
         and row.shape.gateways <= SHAPE.gateways
         and row.shape.workers <= SHAPE.workers
@@ -108,6 +110,7 @@ class Soak:
             seed=self._seed,
             lease_ttl_s=self._cluster.shape.lease_ttl_s,
             recovery_bound_s=_BOUND_S,
+            isolated_types=[type_of("WorkApart")],
         )
         if not self._base:
             measure(recorder, self._cluster, "before")
