@@ -102,7 +102,7 @@ def submit(town: Town, seconds: float = 0) -> bytes:
 
 def running(town: Town, task_id: bytes, journal: Path) -> int:
     """The process that the task runs in, once its handler has begun."""
-    town.in_state(task_id, State.RUNNING)
+    town.in_state(task_id, State.RUNNING, within=30)
     return eventually(lambda: read_journal(journal), what="the handler has begun")[-1][2]
 
 
@@ -230,7 +230,7 @@ def test_a_worker_without_renewals_stops_and_comes_back_under_a_new_id(
     town: Town, start: Start, journal: Path
 ) -> None:
     supervisor = start()
-    eventually(lambda: live(town), what="the worker is alive")
+    eventually(lambda: live(town), within=30, what="the worker is alive")
     (before,) = live(town)
     task_id = submit(town, 60)
     pid = running(town, task_id, journal)
