@@ -58,6 +58,14 @@ def alive(process: subprocess.Popen[bytes] | None) -> bool:
     return process is not None and process.poll() is None
 
 
+def gone(pid: int) -> bool:
+    """Whether the process has ended; its parent may not have reaped it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def send(pid: int, name: str) -> None:
     """The signal SIG`name` to a process, if it is still there."""
     with contextlib.suppress(ProcessLookupError):

@@ -21,7 +21,7 @@ from taskwire_core.failure import FailureKind
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Dispatch
 from tests.support.eventually import eventually
-from tests.support.processes import alive, kill_group, spawn
+from tests.support.processes import alive, gone, kill_group, spawn
 from tests.support.servers import RabbitServer, RedisServer
 from tests.worker import handlers
 from tests.worker.conftest import EXAMPLES
@@ -104,13 +104,6 @@ def running(town: Town, task_id: bytes, journal: Path) -> int:
     """The process that the task runs in, once its handler has begun."""
     town.in_state(task_id, State.RUNNING, within=30)
     return eventually(lambda: read_journal(journal), what="the handler has begun")[-1][2]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def live(town: Town) -> list[bytes]:

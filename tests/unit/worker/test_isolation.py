@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
@@ -30,6 +29,7 @@ from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Sto
 from taskwire_worker.run import Services
 from taskwire_worker.spawn import Child
 from tests.support.eventually import eventually
+from tests.support.processes import gone
 from tests.unit.worker import fakes, isolated_handlers
 from tests.unit.worker.isolated_handlers import (
     DIE,
@@ -90,14 +90,6 @@ def pid_of_work(pool: IsolationPool) -> int:
     return answer.attempts
 
 
-def is_running(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
 def test_a_result_comes_back_from_another_process(pool: IsolationPool) -> None:
     assert pid_of_work(pool) != os.getpid()
 
@@ -128,7 +120,7 @@ def test_a_death_is_noticed_although_a_forked_process_holds_the_pipe(pool: Isola
     assert pool.run(flaky(LEAVE), told(reports.append)) == Died()
     assert time.monotonic() - begun < 8
     left = int(reports[0].message)
-    assert eventually(lambda: not is_running(left), within=5)
+    assert eventually(lambda: gone(left), within=5)
 
 
 def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: IsolationPool) -> None:
@@ -226,7 +218,7 @@ def test_a_child_that_was_killed_while_idle_costs_nobody_an_attempt(pool: Isolat
     pid = pid_of_work(pool)
 
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not _alive(pid), what="the child is gone")
+    eventually(lambda: gone(pid), what="the child is gone")
 
     assert pid_of_work(pool) != pid
 
@@ -255,11 +247,6 @@ def test_a_module_that_cannot_be_loaded_fails_the_attempt_and_may_be_retried() -
     assert isinstance(outcome, Failed)
     assert outcome.failure.kind is FailureKind.WORKER_LOST
     assert outcome.failure.retryable
-
-
-def _alive(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().split(") ")[1][0] != "Z"
 
 
 def test_a_host_without_room_for_a_child_costs_one_attempt_and_not_the_pool(
