@@ -117,9 +117,9 @@ recovery: setup ## Measure how long each loss delays a task, ROUNDS=5 times, and
 ROUNDS := 5
 
 .PHONY: bench
-bench: setup .cache/bench-venv/.requirements ## Measure taskwire beside its peers, some 20 minutes; BENCH="--pairs 3" for less.
+bench: setup .cache/bench-venv/.requirements ## Measure taskwire beside its peers, some 20 minutes, and write the tables and plots; BENCH="--pairs 3" for less.
 	@.ci/install-servers h2load
-	@$(BIN)/python -m bench $(BENCH)
+	@$(BIN)/python -m bench --publish $(BENCH)
 
 .PHONY: bench-quick
 bench-quick: setup .cache/bench-venv/.requirements ## The part of it that fits into three minutes; nothing is written into the tree.

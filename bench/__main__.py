@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +24,9 @@ import redis
 from bench.machine import environment
 from bench.measuring import measure
 from bench.plan import FULL, QUICK, Visit
+from bench.publishing import publish
 from bench.report import absolute_table, targets_text
+from bench.results import Results
 from bench.rounds import Round
 from bench.subjects.subject import BENCH_PYTHON, ROOT, Servers
 from bench.verdicts import judge, targets_met
@@ -37,8 +38,8 @@ PACKAGES = {
     "taskwire": ("dramatiq", "grpcio", "pika", "protobuf", "redis", "sqlalchemy", "uvloop"),
     "baseline": ("aiohttp", "celery", "dramatiq", "fastapi", "kombu", "uvicorn", "uvloop"),
 }
-EVERYTHING = {"pairs": 5, "scale": 1.0}
-IN_A_HURRY = {"pairs": 2, "scale": 0.5}
+EVERYTHING = {"pairs": 5, "scale": 1.0, "minutes": 25.0}
+IN_A_HURRY = {"pairs": 2, "scale": 0.5, "minutes": 2.8}
 
 
 def main() -> None:
@@ -46,31 +47,31 @@ def main() -> None:
     asked = _arguments()
     # The end by a signal reaps what was started, like every other end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    began = time.monotonic()
-    report: dict[str, object] = {
-        "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "pairs": asked.pairs,
-        "scale": asked.scale,
-        "environment": environment(
-            {"taskwire": Path(sys.executable), "baseline": BENCH_PYTHON}, PACKAGES
-        ),
-    }
+    began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    made_on = environment({"taskwire": Path(sys.executable), "baseline": BENCH_PYTHON}, PACKAGES)
     with _servers() as servers:
-        report["servers"] = _versions(servers)
+        made_on |= _versions(servers)
         rounds = _measured(_chosen(asked), servers, asked)
-    report["took_s"] = round(time.monotonic() - began)
-    report["rounds"] = [asdict(found) for found in rounds]
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps(report, indent=1) + "\n")
+    took_s = round(time.monotonic() - clock)
+    pairs = max((each.pair for each in rounds), default=0)
+    results = Results(began, took_s, pairs, asked.scale, made_on, rounds)
+    results.write(asked.out)
+    if asked.publish:
+        publish(results)
     verdicts = judge(rounds)
     print(f"\n{absolute_table(rounds)}\n\n{targets_text(verdicts)}\n")
-    print(f"Every round is in {asked.out.relative_to(ROOT)}; it took {report['took_s']} s.")
+    print(f"Every round is in {asked.out}; it took {took_s} s.")
     print(targets_met(verdicts))
 
 
 def _measured(visits: Sequence[Visit], servers: Servers, asked: argparse.Namespace) -> list[Round]:
     rounds: list[Round] = []
+    began = time.monotonic()
     for pair in range(1, asked.pairs + 1):
+        spent_s = time.monotonic() - began
+        if pair > 1 and spent_s * pair / (pair - 1) > 60 * asked.minutes:
+            print(f"{asked.minutes:g} minutes are not enough for another pair.")
+            break
         print(f"pair {pair} of {asked.pairs}", flush=True)
         # A B, B A: whatever drifts meets both alike.
         for visit in visits if pair % 2 else visits[::-1]:
@@ -84,9 +85,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="what fits into three minutes")
     parser.add_argument("--pairs", type=int)
+    parser.add_argument("--minutes", type=float, help="no pair is begun that would end later")
     parser.add_argument("--scale", type=float, help="of the number of tasks")
     parser.add_argument("--subjects", default="", help="comma-separated; default: all")
     parser.add_argument("--workloads", default="", help="comma-separated; default: all")
+    parser.add_argument("--publish", action="store_true", help="write docs/bench and the README")
     parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "bench" / "results.json")
     asked = parser.parse_args()
     for name, value in (IN_A_HURRY if asked.quick else EVERYTHING).items():

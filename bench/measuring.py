@@ -74,7 +74,8 @@ class Measuring:
         subject = self._subject
         if workload.kind == "memory":
             time.sleep(_AT_REST_S)
-            return Measured({"pss_mb": pss_mb(subject.processes.values())})
+            each = {f"{name}_mb": pss_mb([pid]) for name, pid in subject.processes.items()}
+            return Measured({"pss_mb": pss_mb(subject.processes.values()), **each})
         tasks = workload.size(subject.family, self._scale)
         if workload.kind == "processed":
             assert isinstance(subject, RawDramatiq)
