@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import timedelta
 
 import grpc
 
 from taskwire.client.service_config import service_config
 from taskwire_contracts import Contracts
+from taskwire_core.failure import Code
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
-from tests.gateway.running import SHRINK, Running, Worker
+from tests.gateway.running import NOT_THERE, SHRINK, Running, Worker, refusal
+from tests.support.admin import read
+from tests.support.eventually import eventually_async
 
 
 async def test_a_durable_call_attaches_again_by_itself_and_runs_once(
@@ -32,3 +36,24 @@ async def test_a_durable_call_attaches_again_by_itself_and_runs_once(
         await worker.succeed(held, running.message("acme.v1.ShrinkResponse", url="small"))
         assert await answer == b"\n\x05small"
         await successor.close()
+
+
+async def test_a_task_that_has_failed_as_unavailable_is_not_asked_for_again(
+    running: Running, worker: Worker
+) -> None:
+    def calls() -> float:
+        numbers = read(running.foundation.instruments.registry)
+        return numbers.sum("taskwire_gateway_calls_total", method=SHRINK)
+
+    options = [("grpc.service_config", service_config("acme.v1.Images"))]
+    async with grpc.aio.insecure_channel(running.address, options=options) as channel:
+        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+        method = channel.unary_unary(f"/{SHRINK}")
+        data = running.shrink().SerializeToString()
+        call = method(data, metadata=(("taskwire-request-id", "one"),), timeout=30)
+        answer = asyncio.ensure_future(refusal(call))
+        held = await worker.claim(await running.made_by("one"))
+        await worker.fail(held, dataclasses.replace(NOT_THERE, code=Code.UNAVAILABLE))
+        refused = await answer
+    assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "NO_SUCH_PICTURE")
+    await eventually_async(lambda: calls() == 1)

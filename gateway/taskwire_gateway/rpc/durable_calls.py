@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 _LONGEST_WAIT_S = timedelta(days=1).total_seconds()
 _MARGIN_S = 0.2
 """We answer so long before the caller's deadline, so that the answer still arrives."""
+_FINAL = ("grpc-retry-pushback-ms", "-1")
+"""Tells gRPC's own retry that there is nothing to wait for: an ended task stays as it has ended."""
 
 
 class DurableCalls:
@@ -92,6 +94,8 @@ class DurableCalls:
                 if wishes.cancel_on_disconnect and not self._hub.draining:
                     self._cancel_later(task.id, call.owner)
                 raise
+        if ended.state is not State.SUCCEEDED:
+            call.trailers.append(_FINAL)
         if ARMED:
             hit("durable.answering")
         return self._answer(ended)
