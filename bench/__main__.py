@@ -64,12 +64,16 @@ def main() -> None:
     print(targets_met(verdicts))
 
 
+def fits(pair: int, spent_s: float, minutes: float) -> bool:
+    """Whether the pair would end in time if it took as long as those before it; the first does."""
+    return pair == 1 or spent_s * pair / (pair - 1) <= 60 * minutes
+
+
 def _measured(visits: Sequence[Visit], servers: Servers, asked: argparse.Namespace) -> list[Round]:
     rounds: list[Round] = []
     began = time.monotonic()
     for pair in range(1, asked.pairs + 1):
-        spent_s = time.monotonic() - began
-        if pair > 1 and spent_s * pair / (pair - 1) > 60 * asked.minutes:
+        if not fits(pair, time.monotonic() - began, asked.minutes):
             print(f"{asked.minutes:g} minutes are not enough for another pair.")
             break
         print(f"pair {pair} of {asked.pairs}", flush=True)

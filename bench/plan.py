@@ -58,6 +58,9 @@ FULL = (
     *QUICK[3:],
     _baseline(Tuned, "unary", "batch"),
     _taskwire(Shape("taskwire-postgresql", postgresql=True), *SUBMITS),
+    _taskwire(
+        Shape("taskwire-postgresql-2", postgresql=True, gateways=2, processes=2), "unary", "batch"
+    ),
     _taskwire(Shape("taskwire-2-gateways", gateways=2), "unary"),
     _taskwire(Shape("taskwire-2-workers", processes=2), "batch"),
     _taskwire(Shape("taskwire-1000-rows", fill=filled(1_000)), "unary", "batch"),

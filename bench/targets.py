@@ -198,4 +198,13 @@ TARGETS = (
         "two worker processes, to one",
         (Figure("batch", _ended("taskwire-2-workers", "batch"), _ended(OURS, "batch")),),
     ),
+    Target(
+        "PostgreSQL, two gateways and two worker processes, to one each",
+        tuple(
+            Figure(
+                workload, _ended("taskwire-postgresql-2", workload), _ended(POSTGRESQL, workload)
+            )
+            for workload in ("unary", "batch")
+        ),
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.__main__ import fits
 from bench.plan import FULL, QUICK, Visit
 from bench.rounds import At
 from bench.targets import TARGETS
@@ -36,3 +37,10 @@ def test_a_visit_asks_only_for_workloads_that_there_are(visit: Visit) -> None:
 def test_a_round_has_whole_calls_and_one_for_every_client_at_least() -> None:
     assert WORKLOADS["batch"].size("taskwire", 0.0001) == 400
     assert WORKLOADS["unary"].size("taskwire", 0.101) % 32 == 0
+
+
+def test_no_pair_is_begun_that_would_end_too_late() -> None:
+    assert fits(1, 0.0, minutes=1)
+    assert fits(2, 30.0, minutes=1)
+    assert not fits(2, 30.1, minutes=1)
+    assert not fits(5, 49.0, minutes=1)
