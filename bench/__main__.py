@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import redis
 
 from bench.machine import environment
@@ -39,28 +42,38 @@ PACKAGES = {
     "baseline": ("aiohttp", "celery", "dramatiq", "fastapi", "kombu", "uvicorn", "uvloop"),
 }
 EVERYTHING = {"pairs": 5, "scale": 1.0, "minutes": 25.0}
-IN_A_HURRY = {"pairs": 2, "scale": 0.5, "minutes": 2.8}
+IN_A_HURRY = {"pairs": 2, "scale": 0.5, "minutes": 2.9}
 
 
 def main() -> None:
     """Measure, judge, and keep every round as JSON."""
     asked = _arguments()
+    if shutil.which("h2load") is None or not BENCH_PYTHON.exists():
+        sys.exit("h2load, or the environment of the other programs, is missing: make bench-quick")
     # The end by a signal reaps what was started, like every other end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     made_on = environment({"taskwire": Path(sys.executable), "baseline": BENCH_PYTHON}, PACKAGES)
-    with _servers() as servers:
-        made_on |= _versions(servers)
-        rounds = _measured(_chosen(asked), servers, asked)
-    took_s = round(time.monotonic() - clock)
-    pairs = max((each.pair for each in rounds), default=0)
-    results = Results(began, took_s, pairs, asked.scale, made_on, rounds)
-    results.write(asked.out)
+    rounds: list[Round] = []
+
+    def results() -> Results:
+        pairs = max((each.pair for each in rounds), default=0)
+        took_s = round(time.monotonic() - clock)
+        return Results(began, took_s, pairs, asked.scale, made_on, rounds)
+
+    try:
+        with _servers() as servers:
+            made_on |= _versions(servers)
+            for found in _measured(_chosen(asked), servers, asked, clock):
+                rounds += found
+    finally:
+        # What was measured before something failed may say why.
+        results().write(asked.out)
     if asked.publish:
-        publish(results)
+        publish(results())
     verdicts = judge(rounds)
     print(f"\n{absolute_table(rounds)}\n\n{targets_text(verdicts)}\n")
-    print(f"Every round is in {asked.out}; it took {took_s} s.")
+    print(f"Every round is in {asked.out}; it took {results().took_s} s.")
     print(targets_met(verdicts))
 
 
@@ -69,20 +82,19 @@ def fits(pair: int, spent_s: float, minutes: float) -> bool:
     return pair == 1 or spent_s * pair / (pair - 1) <= 60 * minutes
 
 
-def _measured(visits: Sequence[Visit], servers: Servers, asked: argparse.Namespace) -> list[Round]:
-    rounds: list[Round] = []
-    began = time.monotonic()
+def _measured(
+    visits: Sequence[Visit], servers: Servers, asked: argparse.Namespace, clock: float
+) -> Iterator[list[Round]]:
+    """The rounds of each visit."""
     for pair in range(1, asked.pairs + 1):
-        if not fits(pair, time.monotonic() - began, asked.minutes):
+        if not fits(pair, time.monotonic() - clock, asked.minutes):
             print(f"{asked.minutes:g} minutes are not enough for another pair.")
-            break
+            return
         print(f"pair {pair} of {asked.pairs}", flush=True)
         # A B, B A: whatever drifts meets both alike.
         for visit in visits if pair % 2 else visits[::-1]:
-            if pair > 1 and visit.once:
-                continue
-            rounds += measure(visit, servers, pair=pair, scale=asked.scale)
-    return rounds
+            if pair == 1 or not visit.once:
+                yield measure(visit, servers, pair=pair, scale=asked.scale)
 
 
 def _arguments() -> argparse.Namespace:
@@ -127,7 +139,15 @@ def _servers() -> Iterator[Servers]:
 def _versions(servers: Servers) -> dict[str, str]:
     with redis.Redis.from_url(servers.redis.url) as connection:
         redis_version = str(connection.info("server")["redis_version"])
-    return {"rabbitmq": servers.rabbit.ctl("version").strip(), "redis": redis_version}
+    with psycopg.connect(servers.postgres.url("postgres")) as database:
+        postgresql = str(database.info.parameter_status("server_version"))
+    h2load = subprocess.run(["h2load", "--version"], capture_output=True, text=True, check=True)
+    return {
+        "rabbitmq": servers.rabbit.ctl("version").strip(),
+        "redis": redis_version,
+        "postgresql": postgresql,
+        "h2load": h2load.stdout.strip(),
+    }
 
 
 if __name__ == "__main__":

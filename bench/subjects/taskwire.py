@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -103,8 +102,7 @@ class Taskwire(Subject):
                 self._stack.stop(name)
         self._stack.close()
         if self._postgres:
-            with contextlib.suppress(Exception):
-                self._postgres.drop(self._database_name)
+            self._postgres.drop(self._database_name)
 
     @property
     def processes(self) -> dict[str, int]:
