@@ -155,8 +155,9 @@ def kill_a_worker_process(chaos: Chaos) -> None:
 
 
 def lose_the_worker(chaos: Chaos) -> None:
-    """With its host; another one comes when nobody believes in it any more."""
+    """With its host and a task; another one comes when nobody believes in it any more."""
     chaos.cluster.wait_until_up("keeper")
+    chaos.journal.begun(chaos.submit(seconds=30, slow_once=True), within=_RETURNS_WITHIN_S)
     chaos.kill("worker")
     chaos.stay(chaos.cluster.shape.lease_ttl_s)
     chaos.cluster.start("worker")

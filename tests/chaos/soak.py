@@ -105,6 +105,8 @@ class Soak:
         return found
 
     def _recorder(self) -> Recorder:
+        # An attempt that was taken away may have written its end when the last lap was over.
+        self._cluster.history.unlink(missing_ok=True)
         recorder = Recorder(
             self._cluster.history,
             seed=self._seed,
@@ -150,7 +152,6 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{options.hours:g} hours, seed {options.seed}", flush=True)
     until = time.monotonic() + options.hours * 3600
     history = HISTORIES / f"{options.seed}.jsonl"
-    history.unlink(missing_ok=True)
     with (
         closing(Proxies(options.seed)) as proxies,
         closing(Servers()) as servers,
