@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 
 class Code(IntEnum):
@@ -52,8 +53,7 @@ class FailureKind(IntEnum):
     BAD_RESULT = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """One attempt's failure.
 
     `message` may be shown to callers: it is the handler's own sentence for an error that

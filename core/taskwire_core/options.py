@@ -6,10 +6,13 @@ Durations are `timedelta`; None means "no limit" where a field allows it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 MAX_ATTEMPTS = 1000
 MAX_DURATION = timedelta(days=366)
@@ -24,8 +27,7 @@ class Priority(IntEnum):
     HIGH = 3
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, frozen=True):
     """How often and how soon a failed attempt is repeated; the first run counts."""
 
     max_attempts: int = 5
@@ -35,8 +37,7 @@ class RetryPolicy:
     jitter: float = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class TaskOptions:
+class TaskOptions(Struct, frozen=True):
     """The options in force for one task, all filled."""
 
     queue: str
@@ -49,8 +50,7 @@ class TaskOptions:
     at_most_once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RetryOverrides:
+class RetryOverrides(Struct, frozen=True):
     """The fields of a retry policy that somebody set; None was not set."""
 
     max_attempts: int | None = None
@@ -60,8 +60,7 @@ class RetryOverrides:
     jitter: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OptionOverrides:
+class OptionOverrides(Struct, frozen=True):
     """The options that a .proto or a submission set; None was not set."""
 
     queue: str | None = None
@@ -78,9 +77,9 @@ def _set_fields(
     overrides: RetryOverrides | OptionOverrides,
 ) -> dict[str, Any]:  # any field's type
     return {
-        f.name: value
-        for f in fields(overrides)
-        if f.name != "retry" and (value := getattr(overrides, f.name)) is not None
+        name: value
+        for name in overrides.__struct_fields__
+        if name != "retry" and (value := getattr(overrides, name)) is not None
     }
 
 

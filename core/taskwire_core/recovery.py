@@ -6,7 +6,8 @@ Decisions only: the store writes them with a compare-and-set, whoever made them.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from taskwire_core.failure import Failure, poison, timed_out, worker_lost
 from taskwire_core.lifecycle import Event, State
@@ -14,8 +15,7 @@ from taskwire_core.retry import MAX_CRASHES, Budget, backoff_us
 from taskwire_core.task import Payload, Task
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """How attempt `attempt` of a task ends.
 
     `target` is the state if the task is still RUNNING; a CANCELLING one becomes CANCELLED,

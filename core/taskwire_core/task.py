@@ -6,8 +6,9 @@ Times are whole microseconds since 1970 and end in `_us`; ids are 16 bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+from msgspec import Struct, field
 
 from taskwire_core.failure import Failure
 from taskwire_core.follow_up import Condition
@@ -15,16 +16,14 @@ from taskwire_core.lifecycle import State
 from taskwire_core.options import TaskOptions
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(Struct, frozen=True, gc=False):
     """A protobuf message in its wire form: its full name, and its bytes."""
 
     type_name: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeField:
+class OutcomeField(Struct, frozen=True, gc=False):
     """The field of a follow-up's input that takes the outcome: its number, and whether that is
     the whole ended task instead of its result."""
 
@@ -32,8 +31,7 @@ class OutcomeField:
     whole_task: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
+class FollowUp(Struct, frozen=True):
     """A task to submit when another one has ended, `delay_us` after that or at `schedule_time_us`.
 
     Everything in it was checked when it was submitted.
@@ -50,8 +48,7 @@ class FollowUp:
     follow_ups: tuple[FollowUp, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFollowUp:
+class PlannedFollowUp(Struct, frozen=True):
     """A follow-up as its task shows it; `task_id` is the task that was made of it."""
 
     condition: Condition
@@ -59,8 +56,7 @@ class PlannedFollowUp:
     task_id: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewTask:
+class NewTask(Struct, frozen=True):
     """One task to be recorded. `request_id` is None when the caller gave none.
 
     `request_hash` is 32 bytes over what the caller sent; two submissions with the same
@@ -84,8 +80,7 @@ class NewTask:
     follow_ups: tuple[FollowUp, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True, gc=False):
     """How far a running task says it is. `fraction` is 0..1; 0 units are unknown."""
 
     fraction: float
@@ -95,8 +90,7 @@ class Progress:
     update_time_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One begun run of a task."""
 
     number: int
@@ -106,8 +100,7 @@ class Attempt:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One task's row, with what the asked-for view adds (None or empty when it was not asked).
 
     `result` and `failure` belong to the OUTCOME view; `input`, `attempts`, `follow_ups` and the
@@ -165,8 +158,7 @@ class View(IntEnum):
     FULL = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(Struct, frozen=True, gc=False):
     """One message to the broker: the task's number `number` dispatch of type `type` on `queue`."""
 
     task_id: bytes
@@ -175,8 +167,7 @@ class Dispatch:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ring:
+class Ring(Struct, frozen=True, gc=False):
     """A doorbell: this task has (at least) this version now, and this state."""
 
     task_id: bytes
@@ -184,15 +175,13 @@ class Ring:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True, gc=False):
     """A doorbell: this task was deleted, and nothing more is heard of it."""
 
     task_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressRing:
+class ProgressRing(Struct, frozen=True):
     """A doorbell that carries a running task's newest progress; it is no version."""
 
     task_id: bytes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from itertools import accumulate
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope
 from taskwire_core.task import Payload, Task, View
@@ -72,7 +72,7 @@ def tasks_with_input(reader: Reader, ids: Sequence[bytes]) -> dict[bytes, Task]:
             bytes(key): Payload(name, bytes(data))
             for key, name, data in connection.execute(statement)
         }
-    return {key: dataclasses.replace(task, input=inputs.get(key)) for key, task in found.items()}
+    return {key: replace(task, input=inputs.get(key)) for key, task in found.items()}
 
 
 def running_bulks(reader: Reader) -> list[BulkOperation]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import uuid
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from taskwire_broker.envelope import encode
 from taskwire_broker.patience import Patience
@@ -299,7 +299,7 @@ def test_an_actor_that_raises_changes_nothing_at_the_broker(travel: Travel) -> N
 
 
 def test_two_deployments_on_one_broker_never_meet(travel: Travel) -> None:
-    stranger = dataclasses.replace(dispatches(1)[0])
+    stranger = replace(dispatches(1)[0])
     other = uuid.uuid4().bytes
     mine = dispatches(1)
     put(travel, mine)

@@ -6,13 +6,13 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
 import pytest
 import redis
+from msgspec.structs import replace
 
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.lifecycle import State

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from taskwire.v1 import options_pb2, task_pb2
 from taskwire.v1 import task_service_pb2 as pb
@@ -160,7 +160,7 @@ async def test_an_application_error_is_the_calls_status(running: Running, worker
     ("failure", "code"),
     [
         (timed_out("total_timeout"), grpc.StatusCode.DEADLINE_EXCEEDED),
-        (dataclasses.replace(worker_lost(), retryable=False), grpc.StatusCode.INTERNAL),
+        (replace(worker_lost(), retryable=False), grpc.StatusCode.INTERNAL),
         (poison(), grpc.StatusCode.INTERNAL),
     ],
     ids=["timeout", "worker lost", "poison"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.bulk import (
     BulkChunk,
@@ -66,7 +67,7 @@ def again(old: Task) -> NewTask:
     """The task that repeats `old`."""
     made = new_task(opts=old.options)
     payload = old.input or Payload("acme.v1.ShrinkRequest", b"")
-    return dataclasses.replace(made, input=payload, retry_of=old.id)
+    return replace(made, input=payload, retry_of=old.id)
 
 
 def next_chunk(reader: Reader, bulk: BulkOperation, limit: int = 2) -> BulkChunk:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from msgspec.structs import replace
 
 from taskwire_core.ids import new_id
 from taskwire_core.task import NewTask, Task, View
@@ -26,7 +25,7 @@ from tests.store.steps import (
 
 def child(parent: Task, *, request_id: str = "first", content: bytes = b"child") -> NewTask:
     new = new_task(request_id=request_id, content=content, delay_s=-1)
-    return dataclasses.replace(new, parent=parent.id, generation=parent.generation + 1)
+    return replace(new, parent=parent.id, generation=parent.generation + 1)
 
 
 def submit_child(database: Database, parent: Task, new: NewTask) -> ops.Submitted:
@@ -68,10 +67,10 @@ def test_a_task_that_is_being_cancelled_may_still_submit(database: Database) -> 
 def test_an_attempt_that_is_over_submits_nothing(database: Database, reader: Reader) -> None:
     parent = running(database)
     succeed(database, parent)
-    stranger = dataclasses.replace(parent, id=new_id())
+    stranger = replace(parent, id=new_id())
     waiting = submit(database, new_task())
 
-    for gone in (parent, stranger, waiting, dataclasses.replace(parent, attempt=7)):
+    for gone in (parent, stranger, waiting, replace(parent, attempt=7)):
         with pytest.raises(ops.AttemptOver):
             submit_child(database, gone, child(gone))
 
@@ -90,7 +89,7 @@ def test_a_key_with_other_content_records_nothing(database: Database, reader: Re
 
 def test_a_group_of_children_is_recorded_beside_those_that_are_refused(database: Database) -> None:
     parent = running(database)
-    over = dataclasses.replace(parent, attempt=9)
+    over = replace(parent, attempt=9)
     wishes = [
         ops.ChildSubmission(child(parent, request_id=str(i)), each.attempt)
         for i, each in enumerate([parent, over, parent])

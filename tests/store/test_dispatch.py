@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec.structs import replace
 
 from taskwire_core.ids import new_id
 from taskwire_core.options import Priority
@@ -30,7 +30,7 @@ def test_a_row_is_taken_by_one_gateway_only(database: Database) -> None:
 
 
 def test_the_backlog_goes_by_priority_then_in_turn_between_owners(database: Database) -> None:
-    high = dataclasses.replace(options(), priority=Priority.HIGH)
+    high = replace(options(), priority=Priority.HIGH)
     ada = [submit(database, new_task(owner="ada")) for _ in range(3)]
     bob = submit(database, new_task(owner="bob"))
     urgent = submit(database, new_task(owner="ada", opts=high))
@@ -50,7 +50,7 @@ def test_a_mark_counts_a_task_until_somebody_claims_it(database: Database, reade
 
 def test_a_mark_of_an_older_dispatch_is_ignored(database: Database, reader: Reader) -> None:
     made = submit(database, new_task(), gateway_id=new_id())
-    old = dataclasses.replace(dispatch_of(made), number=0)
+    old = replace(dispatch_of(made), number=0)
     database.execute(ops.mark_dispatched, old)
     assert reader.dispatched() == {}
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
@@ -379,7 +379,7 @@ def test_a_settlement_that_is_rolled_back_has_made_nothing(world: World) -> None
 
 def test_a_retried_task_is_followed_again(world: World) -> None:
     first = fails_for_good(world)
-    again = dataclasses.replace(new_task(), retry_of=first.id)
+    again = replace(new_task(), retry_of=first.id)
     made = world.database.execute(ops.retry, ops.Submission(again)).submitted
     assert made is not None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec.structs import replace
 
 from taskwire_core import recovery
 from taskwire_core.failure import FailureKind
@@ -39,7 +39,7 @@ def test_a_task_that_is_given_back_is_dispatched_anew(database: Database) -> Non
     task = claimed(database, made.id, worker(database))
     database.execute(ops.settle, recovery.handed_back(task, "drain"))
     taken = database.execute(ops.take_backlog, ops.Backlog(made.queue, (made.type,), 10, new_id()))
-    assert taken == [dataclasses.replace(sent, number=sent.number + 1)]
+    assert taken == [replace(sent, number=sent.number + 1)]
 
 
 def test_an_at_most_once_task_of_a_worker_that_ends_is_lost_and_not_given_back(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.filters import parse
 from taskwire_core.lifecycle import State
@@ -121,7 +122,7 @@ def test_a_list_is_read_by_the_index_that_leads_to_few(
 
 def test_all_tasks_of_the_only_user_are_read_by_their_ids(reading: Database) -> None:
     # Given that the counters say that ann has all tasks
-    wish = replace(listing(""), owner="ann")
+    wish = dataclasses.replace(listing(""), owner="ann")
     with reading.snapshot() as connection, pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "is_alone", lambda *_: True)
         plan = plan_of(connection, wish)

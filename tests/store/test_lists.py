@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from taskwire_core.filters import EVERYTHING, Filter, matches, parse
 from taskwire_core.listing import Group, Listing, Order, Place, TaskPage, TooManyToCount
@@ -45,7 +46,7 @@ def reading(url: str, clock: ManualClock, database: Database) -> Iterator[Databa
 
 def listing(filter_: Filter = EVERYTHING, **fields: object) -> Listing:
     wish = Listing("ann", filter_, Order.NEWEST, 50, View.BASIC, 4 * MIB)
-    return replace(wish, **fields)  # type: ignore[arg-type]  # fields of Listing
+    return dataclasses.replace(wish, **fields)  # type: ignore[arg-type]  # fields of Listing
 
 
 def page(reading: Database, wish: Listing) -> TaskPage:
@@ -61,7 +62,7 @@ def walk(reading: Database, wish: Listing) -> Iterator[Task]:
         yield from found.tasks
         if found.next is None:
             return
-        wish = replace(wish, after=found.next)
+        wish = dataclasses.replace(wish, after=found.next)
     raise AssertionError("the walk has no end")
 
 
@@ -152,7 +153,7 @@ def test_in_the_order_of_changes_a_task_is_met_once_at_most_while_it_changes(
         clock.advance(1)
         cancel(database, task.id, owner="ann")
     # Then the rest has neither: both are at the front of a new walk
-    rest = [task.id for task in walk(reading, replace(wish, after=first.next))]
+    rest = [task.id for task in walk(reading, dataclasses.replace(wish, after=first.next))]
     assert rest == [tasks[n].id for n in (5, 4, 3, 1, 0)]
     assert [t.id for t in page(reading, wish).tasks][:2] == [tasks[2].id, tasks[9].id]
 
@@ -181,7 +182,8 @@ def test_a_page_ends_when_it_has_looked_at_enough(database: Database, reading: D
     first = page(reading, wish)
     assert first.tasks == ()
     assert first.next is not None
-    assert [task.id for task in walk(reading, replace(wish, after=first.next))] == [tasks[0].id]
+    rest = walk(reading, dataclasses.replace(wish, after=first.next))
+    assert [task.id for task in rest] == [tasks[0].id]
 
 
 def test_what_the_counters_know_to_be_empty_is_answered_without_a_look(
@@ -199,9 +201,9 @@ def test_a_page_holds_payloads_up_to_its_bytes(database: Database, reading: Data
     # Then a page has as many as its bytes are enough for, one at least, and the walk has all
     wish = listing(view=View.FULL, max_bytes=3_500)
     assert len(page(reading, wish).tasks) == 3
-    assert len(page(reading, replace(wish, max_bytes=10)).tasks) == 1
+    assert len(page(reading, dataclasses.replace(wish, max_bytes=10)).tasks) == 1
     assert len([*walk(reading, wish)]) == 10
-    assert len(page(reading, replace(wish, view=View.BASIC)).tasks) == 10
+    assert len(page(reading, dataclasses.replace(wish, view=View.BASIC)).tasks) == 10
 
 
 def test_the_create_time_of_a_task_is_that_of_its_id(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.ids import new_id

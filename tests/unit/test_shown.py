@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from taskwire_core.lifecycle import State
 from taskwire_gateway.watch.shown import Shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
 from taskwire_core.task import Task

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-HORIZON_S = 0.020
+HORIZON_S = 0.1
 MAX_LOOK_AHEAD = 1024
 _WINDOW_S = 0.1
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from taskwire.errors import HandlerError
 from taskwire_core import recovery

@@ -11,7 +11,8 @@ import logging
 import threading
 from collections import Counter
 from concurrent.futures import Future
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from taskwire import errors
 from taskwire.context import Submit

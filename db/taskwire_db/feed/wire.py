@@ -14,10 +14,10 @@ later is seen by nobody, because every read that is not of a watch in progress b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+from msgspec.structs import replace
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import AnyRing, Deleted, Progress, ProgressRing, Ring, Task

@@ -7,9 +7,9 @@ another one may be doing already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask
@@ -20,8 +20,7 @@ from taskwire_db.operations.insertion import Submission
 from taskwire_db.operations.submit import Submitted, SubmitUnit, UnitResult, submit
 
 
-@dataclass(frozen=True, slots=True)
-class ChildSubmission:
+class ChildSubmission(Struct, frozen=True):
     """A task that attempt `attempt` of its parent submits; its request id names it there."""
 
     task: NewTask

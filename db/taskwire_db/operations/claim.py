@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Payload, Task
@@ -18,8 +18,7 @@ from taskwire_db.operations.queues import queue_is_paused, set_aside
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRequest:
+class ClaimRequest(Struct, frozen=True):
     """A worker that wants to run a task."""
 
     task_id: bytes

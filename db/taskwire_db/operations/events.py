@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from taskwire_core.failure import Failure
 from taskwire_core.ids import to_text
@@ -19,8 +21,7 @@ from taskwire_db.operations.follow_ups import follow
 _insert = RowInsert(task_events)
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """A transition that a compare-and-set has made: `task` is as it is now."""
 
     task: Task

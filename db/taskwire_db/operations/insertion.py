@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Task
@@ -14,8 +15,7 @@ from taskwire_db.models import task_follow_ups, task_inputs, task_labels, tasks
 from taskwire_db.rows import new_task, task_row
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True):
     """One task to record. `gateway_id` is the gateway that will publish it itself; None leaves
     it to the dispatcher."""
 

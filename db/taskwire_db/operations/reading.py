@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
@@ -128,7 +128,7 @@ def _with_history(connection: sa.Connection, found: Iterable[Task]) -> list[Task
     for row in _events.run(connection, keys):
         histories[bytes(row[0])].append(row)
     return [
-        dataclasses.replace(
+        replace(
             task,
             input=inputs.get(task.id),
             attempts=attempts_of(histories[task.id]),
@@ -145,7 +145,7 @@ def attempts_of(history: Sequence[AnyRow]) -> tuple[Attempt, ...]:
         if event == Event.CLAIM:
             attempts.append(Attempt(number, bytes(worker_id or b""), at))
         elif attempts and attempts[-1].end_time_us is None and state != State.CANCELLING:
-            attempts[-1] = dataclasses.replace(
+            attempts[-1] = replace(
                 attempts[-1], end_time_us=at, failure=codec.decode_failure(failure)
             )
     return tuple(attempts[-MAX_ATTEMPTS_SHOWN:])

@@ -7,9 +7,10 @@ change no more.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import FollowUp

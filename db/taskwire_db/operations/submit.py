@@ -9,10 +9,10 @@ not committed yet; the SELECT after it then sees what was committed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import Struct
 
 from taskwire_core.lifecycle import Event
 from taskwire_core.task import NewTask, Task
@@ -25,23 +25,20 @@ from taskwire_db.operations.reading import tasks_by_id
 from taskwire_db.problems import Contended
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitUnit:
+class SubmitUnit(Struct, frozen=True):
     """Submissions that are recorded together or not at all."""
 
     submissions: tuple[Submission, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
+class Submitted(Struct, frozen=True):
     """A recorded task; `created` is False when its request id had made it before."""
 
     task: Task
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UnitResult:
+class UnitResult(Struct, frozen=True):
     """The tasks of a unit in its order; or, when `reused` is not empty, nothing was recorded.
 
     `reused` are the positions whose request id had been used with other content.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from google.protobuf.any_pb2 import Any
+from msgspec.structs import replace
 
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_contracts.complaints import request_id_reused

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from taskwire.v1 import task_service_pb2
 from taskwire_contracts.complaints import merged, request_id_reused

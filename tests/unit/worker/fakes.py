@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 
 from google.protobuf.message import Message
+from msgspec.structs import replace
 
 import taskwire_contracts
 from taskwire_contracts.limits import Limits
@@ -81,7 +81,7 @@ def claimed(task: Task) -> Task:
     deadline = now + task.options.attempt_timeout // timedelta(microseconds=1)
     if task.total_deadline_us is not None:
         deadline = min(deadline, task.total_deadline_us)
-    return dataclasses.replace(
+    return replace(
         task,
         state=State.RUNNING,
         version=task.version + 1,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
 from taskwire_core.errors import StoreUnavailable

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
 
+import msgspec
 import pytest
 from google.protobuf.message import Message
 
@@ -277,7 +278,7 @@ def test_a_handler_in_a_process_submits_through_its_worker(pool: IsolationPool) 
         return answer
 
     held = flaky(SUBMIT)
-    held.task = dataclasses.replace(held.task, parent=bytes(16))
+    held.task = msgspec.structs.replace(held.task, parent=bytes(16))
 
     assert isinstance(pool.run(held, Services(reports.append, submit)), Returned)
     assert [request.request_id for request in asked] == ["0", "1", "2"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from taskwire import Retry, errors
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import pytest
 from google.protobuf.message import Message
+from msgspec.structs import replace
 
 from taskwire import FollowUp, TaskContext, errors
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
@@ -160,10 +160,10 @@ def test_what_the_store_says_is_the_handlers_error(
 
 
 def test_a_handler_that_submits_itself_for_ever_comes_to_an_end(office: Office) -> None:
-    office.parent = dataclasses.replace(office.parent, generation=MAX_GENERATIONS - 1)
+    office.parent = replace(office.parent, generation=MAX_GENERATIONS - 1)
     office.attempt().submit(divide(1))
 
-    office.parent = dataclasses.replace(office.parent, generation=MAX_GENERATIONS)
+    office.parent = replace(office.parent, generation=MAX_GENERATIONS)
     with pytest.raises(errors.InvalidArgument) as refused:
         office.attempt().submit(divide(1))
 
@@ -184,7 +184,7 @@ def test_what_is_submitted_may_be_followed(office: Office) -> None:
 
 
 def test_what_follows_counts_as_generations(office: Office) -> None:
-    office.parent = dataclasses.replace(office.parent, generation=MAX_GENERATIONS - 1)
+    office.parent = replace(office.parent, generation=MAX_GENERATIONS - 1)
 
     with pytest.raises(errors.InvalidArgument) as refused:
         office.attempt().submit(divide(1), follow_ups=[FollowUp("always", divide(2))])
