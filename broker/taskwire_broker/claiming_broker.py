@@ -8,7 +8,7 @@ from abc import abstractmethod
 from typing import Any
 
 from dramatiq import Message
-from dramatiq.broker import Broker, Consumer
+from dramatiq.broker import Broker
 
 from taskwire_broker.claiming_consumer import ClaimingConsumer
 from taskwire_broker.deliveries import DeliverySource
@@ -56,7 +56,9 @@ class ClaimingBroker(Broker):
         ended = [each.end(timeout=deadline - time.monotonic()) for each in consumers]
         return all(ended)
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 30_000) -> Consumer:
+    def consume(
+        self, queue_name: str, prefetch: int = 1, timeout: int = 30_000
+    ) -> ClaimingConsumer:
         """The queue's claiming consumer; it connects by itself, when there are free slots.
 
         `prefetch` is Dramatiq's guess from its number of threads and is not used: the intake

@@ -73,7 +73,7 @@ class ClaimingConsumer(Consumer):
         self._patience = patience or Patience()
         self._prefetch = Prefetch(hold=self._patience.hold, maximum=max_prefetch)
         self._held: deque[_Held] = deque()
-        self._ready: deque[MessageProxy] = deque()
+        self._ready: deque[Dispatch] = deque()
         self._open = False
         self._not_before = 0.0
         self._pauses = reconnect_pauses()
@@ -89,14 +89,23 @@ class ClaimingConsumer(Consumer):
         """How many deliveries are here and neither claimed nor given back."""
         return len(self._held)
 
-    def __next__(self) -> MessageProxy | None:
+    def claimed(self) -> list[Dispatch]:
+        """What was claimed and is to run now; empty when there was nothing for a while."""
         if not self._ready:
             with self._using_source:
                 self._step()
             if self._ended.is_set():
                 # The thread that iterates ends when its owner says so; it must not spin.
                 time.sleep(min(self._idle, 0.05))
-        return self._ready.popleft() if self._ready else None
+        ready = list(self._ready)
+        self._ready.clear()
+        return ready
+
+    def __next__(self) -> MessageProxy | None:
+        """The same for Dramatiq's own Worker, one message after the other."""
+        if not self._ready:
+            self._ready.extend(self.claimed())
+        return self._message(self._ready.popleft()) if self._ready else None
 
     def ack(self, message: MessageProxy) -> None:
         """Nothing: the message was acknowledged when it was claimed."""
@@ -238,7 +247,7 @@ class ClaimingConsumer(Consumer):
             self._held.popleft()
         # Before the acknowledgement: if that fails the claim stands all the same, and the
         # copies that the broker delivers again are claimed by nobody.
-        self._ready.extend(map(self._message, mine))
+        self._ready.extend(mine)
         if ARMED:
             hit("claim.committed")
         self._source.accept_through(group[-1].tag)

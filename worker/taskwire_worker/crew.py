@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import dramatiq
-
 from taskwire import Isolation
 from taskwire_admin.instruments import Instruments
 from taskwire_contracts.preparation import Preparation
 from taskwire_core import recovery
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import to_text
-from taskwire_worker.actors import declare_actors
 from taskwire_worker.attempt_log import AttemptLog
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
@@ -38,6 +35,7 @@ from taskwire_worker.settler import Settler
 from taskwire_worker.spool import Spool
 from taskwire_worker.submissions import Submissions
 from taskwire_worker.ticker import Ticker
+from taskwire_worker.work_loop import Consumer, WorkLoop
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ WAIT_LIMIT_S = 1.0
 
 _STOP_GRACE_S = 2.0
 _LOOP_TIMEOUT_S = 1.0
-_WORKER_TIMEOUT_MS = 200
+_THREADS_TIMEOUT_S = 0.5
 
 
 class Deliveries(Protocol):
@@ -55,8 +53,8 @@ class Deliveries(Protocol):
     queues: Mapping[str, str]
     """The broker's name of each queue that is consumed, by taskwire's."""
 
-    def broker(self, intake: Intake) -> dramatiq.Broker:
-        """A Dramatiq broker whose consumers ask `intake`; called once."""
+    def consumers(self, intake: Intake) -> Sequence[Consumer]:
+        """A consumer for each queue, which asks `intake`; called once."""
 
     def drain(self) -> None:
         """Stops consuming and gives back what is unclaimed."""
@@ -138,13 +136,8 @@ class Crew:
             log=AttemptLog(instruments),
             max_result_bytes=options.max_result_bytes,
         )
-        broker = deliveries.broker(self.intake)
-        declare_actors(broker, self._runner, handlers.values(), deliveries.queues)
-        self._worker = dramatiq.Worker(
-            broker,
-            queues=set(deliveries.queues.values()),
-            worker_threads=options.threads,
-            worker_timeout=_WORKER_TIMEOUT_MS,
+        self._work = WorkLoop(
+            deliveries.consumers(self.intake), self._runner.run, threads=options.threads
         )
         self._ticker = Ticker(
             [self._watch_lease, self._hand_back_late, self._progress.tick, self._pool.tick]
@@ -156,7 +149,7 @@ class Crew:
         """Begins to take on work; returns at once."""
         self._loop.start()
         self.intake.open()
-        self._worker.start()
+        self._work.start()
         self._ticker.start()
 
     def cancel(self, task_id: bytes, attempt: int) -> None:
@@ -204,7 +197,7 @@ class Crew:
         self._ticker.stop()
         self._loop.stop(_LOOP_TIMEOUT_S)
         self._pool.close()
-        self._worker.stop(timeout=500)
+        self._work.stop(_THREADS_TIMEOUT_S)
         return idle
 
     def finish(self, timeout_s: float) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-
-import dramatiq
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from taskwire_broker.claiming_broker import ClaimingBroker
 from taskwire_broker.topology import broker_queue
 from taskwire_worker.intake import Intake
+from taskwire_worker.work_loop import Consumer
 
 _DRAIN_TIMEOUT_S = 3.0
+_IDLE_MS = 200
 
 
 class BrokerDeliveries:
@@ -28,9 +28,11 @@ class BrokerDeliveries:
         self._make = make
         self._broker: ClaimingBroker | None = None
 
-    def broker(self, intake: Intake) -> dramatiq.Broker:
-        self._broker = self._make(intake)
-        return self._broker
+    def consumers(self, intake: Intake) -> Sequence[Consumer]:
+        self._broker = broker = self._make(intake)
+        for name in self.queues.values():
+            broker.declare_queue(name)
+        return [broker.consume(name, timeout=_IDLE_MS) for name in self.queues.values()]
 
     def drain(self) -> None:
         if self._broker is not None:

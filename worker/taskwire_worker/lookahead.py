@@ -1,8 +1,11 @@
-"""How many tasks to claim beyond the free threads: what is done in the next 20 ms.
+"""How many tasks to claim beyond the free threads: what is done in a tenth of a second.
 
 A claim costs a commit, so short tasks must be claimed in groups, ahead of the threads that
 run them. Long tasks must not: they would wait here while another worker is idle. The rate of
 completions tells the two apart, queue by queue.
+
+The horizon is several times what a claim takes on a busy machine. With one that is shorter than
+a claim the threads run dry at each, the rate falls, and so does the look-ahead that follows it.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Isolated(Protocol):
 
 
 class Runner:
-    """`run` is called by Dramatiq's threads, once per claimed message; `start` for those
+    """`run` is called by the work loop's threads, once per claimed message; `start` for those
     whose handler is a coroutine."""
 
     def __init__(
