@@ -55,12 +55,12 @@ class Feed(Protocol):
         """Begin to connect, and to reconnect for ever; returns at once."""
 
     async def close(self) -> None:
-        """Disconnect; waiting `subscribe` calls return."""
+        """Disconnect."""
 
     async def subscribe(self, task_id: bytes) -> None:
-        """Returns when no later ring of the task can be missed, or at once without a server.
+        """From now on no ring of the task is missed, or `on_resync` tells that some may have been.
 
-        Counted: each call needs its `unsubscribe`, unless it was cancelled itself.
+        Counted: each call needs its `unsubscribe`.
         """
 
     def unsubscribe(self, task_id: bytes) -> None:

@@ -22,10 +22,12 @@ class RedisCancelBell:
     def __init__(
         self, url: str, deployment_id: bytes, worker_id: bytes, *, on_cancel: OnCancel
     ) -> None:
-        self._channel = Names(deployment_id).worker_channel(worker_id)
         self._on_cancel = on_cancel
         self._subscription = Subscription(
-            url, on_message=self._rang, on_listening=self._listening_now
+            url,
+            Names(deployment_id).worker_channel(worker_id),
+            on_message=self._rang,
+            on_listening=self._listening_now,
         )
         self._listening = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -50,14 +52,13 @@ class RedisCancelBell:
 
     async def _listen(self) -> None:
         await self._subscription.start()
-        await self._subscription.subscribe(self._channel)
         await self._stop.wait()
         await self._subscription.close()
 
     def _listening_now(self) -> None:
         self._listening.set()
 
-    def _rang(self, _channel: str, body: bytes) -> None:
+    def _rang(self, body: bytes) -> None:
         cancel = decode_cancel(body)
         if cancel is not None:
             self._on_cancel(*cancel)

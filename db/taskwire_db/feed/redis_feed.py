@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from taskwire_core.task import Task
 from taskwire_db.feed.ports import OnBacklog, OnChanges, OnRing
 from taskwire_db.feed.subscription import Subscription
-from taskwire_db.feed.wire import Names, decode_changes, decode_ring, decode_snapshot
+from taskwire_db.feed.wire import Names, decode_news, decode_snapshot
 
 _READ_TIMEOUT_S = 0.5
 _READ_CONNECTIONS = 4
@@ -49,8 +50,11 @@ class RedisFeed:
         self._on_ring = on_ring
         self._on_backlog = on_backlog
         self._on_changes = on_changes
+        self._wanted: Counter[bytes] = Counter()
+        self._listeners = 0
         self._subscription = Subscription(
             url,
+            self._names.news_channel,
             on_message=self._rang,
             on_listening=on_resync,
             quiet=quiet,
@@ -77,8 +81,6 @@ class RedisFeed:
             retry=Retry(NoBackoff(), 0),
         )
         self._reads = Redis.from_pool(pool)
-        # Nothing is connected yet, so that this waits for nothing.
-        await self._subscription.subscribe(self._names.backlog_channel)
         await self._subscription.start()
 
     async def close(self) -> None:
@@ -87,16 +89,18 @@ class RedisFeed:
             await self._reads.aclose()
 
     async def subscribe(self, task_id: bytes) -> None:
-        await self._subscription.subscribe(self._names.task_channel(task_id))
+        self._wanted[task_id] += 1
 
     def unsubscribe(self, task_id: bytes) -> None:
-        self._subscription.unsubscribe(self._names.task_channel(task_id))
+        self._wanted[task_id] -= 1
+        if self._wanted[task_id] <= 0:
+            del self._wanted[task_id]
 
     async def listen(self) -> None:
-        await self._subscription.subscribe(self._names.changes_channel)
+        self._listeners += 1
 
     def unlisten(self) -> None:
-        self._subscription.unsubscribe(self._names.changes_channel)
+        self._listeners -= 1
 
     async def snapshots(self, ids: Sequence[bytes]) -> dict[bytes, Task]:
         found: dict[bytes, Task] = {}
@@ -119,13 +123,18 @@ class RedisFeed:
         # The client does not decode, so nothing here is a str.
         return cast(list[bytes | None], values)
 
-    def _rang(self, channel: str, body: bytes) -> None:
-        if channel == self._names.backlog_channel:
-            self._on_backlog()
+    def _rang(self, body: bytes) -> None:
+        news = decode_news(body, self._wanted)
+        if news is None:
             return
-        if channel == self._names.changes_channel:
-            self._on_changes(decode_changes(body))
-            return
-        ring = decode_ring(self._names.task_of(channel), body)
-        if ring is not None:
+        for ring in news.rings:
             self._on_ring(ring)
+        for progress in news.progress:
+            if progress.task_id in self._wanted:
+                self._on_ring(progress)
+        if news.backlog:
+            self._on_backlog()
+        if self._listeners and news.changed:
+            self._on_changes(())
+        if self._listeners and news.progress:
+            self._on_changes(news.progress)

@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 
 class Session(asyncio.Protocol):
-    """Calls `on_push(kind, channel, body)` for everything that is not an answer to a PING."""
+    """Calls `on_push(kind, body)` for everything that is not an answer to a PING."""
 
-    def __init__(self, *, on_push: Callable[[bytes, str, bytes], None]) -> None:
+    def __init__(self, *, on_push: Callable[[bytes, bytes], None]) -> None:
         self._on_push = on_push
         self._reader = hiredis.Reader()
         self._transport: asyncio.Transport | None = None
@@ -96,11 +96,11 @@ class Session(asyncio.Protocol):
 
     def _replied(self, reply: object) -> None:
         if isinstance(reply, list):
-            kind, channel, *rest = reply
+            kind, *rest = reply
             if kind == b"pong":
                 self._pong.set()
             else:
-                self._on_push(kind, channel.decode(), rest[0])
+                self._on_push(kind, rest[-1])
         elif reply == b"PONG":
             self._pong.set()
         elif isinstance(reply, hiredis.ReplyError):

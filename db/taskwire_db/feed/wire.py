@@ -1,10 +1,12 @@
 """What is in Redis: the names of keys and channels, and the bytes in them.
 
-`tw:<deployment>:t:<task>`   channel: this task has moved, or has progress
-`tw:<deployment>:changes`    channel: the change log has grown, or tasks have progress
+`tw:<deployment>:news`       channel: what has moved, who was deleted, what has progress
 `tw:<deployment>:w:<worker>` channel: cancel this attempt
-`tw:<deployment>:backlog`    channel: tasks were queued that no gateway publishes by itself
 `tw:<deployment>:s1:<task>`  key: the snapshot of an ended task; `s1` is the format's version
+
+News go out once per batch, to every gateway, which knows who watches what: 21 bytes and a look
+into a table for a task that nobody watches. A channel for each task would cost Redis, the
+announcer and every call that waits for its task several times as much.
 
 Ids are in hex. A snapshot never changes, because an ended task never does: no order of two
 writers can put an old state over it. It goes with its task; one that a slow writer leaves behind
@@ -13,14 +15,15 @@ later is seen by nobody, because every read that is not of a watch in progress b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Container, Sequence
 from datetime import timedelta
 
 import msgspec
 from msgspec.structs import replace
 
 from taskwire_core.lifecycle import State
-from taskwire_core.task import AnyRing, Deleted, Progress, ProgressRing, Ring, Task
+from taskwire_core.task import Deleted, ProgressRing, Ring, Task
 
 MAX_SNAPSHOT_RESULT_BYTES = 256 * 1024
 """The result of a larger one stays in SQL alone; Redis is for what is read often."""
@@ -33,21 +36,10 @@ class Names:
 
     def __init__(self, deployment_id: bytes) -> None:
         prefix = f"tw:{deployment_id.hex()}"
-        self._task = f"{prefix}:t:"
         self._worker = f"{prefix}:w:"
         self._snapshot = f"{prefix}:s1:"
-        self.changes_channel = f"{prefix}:changes"
-        """Where it rings for every change of any task."""
-        self.backlog_channel = f"{prefix}:backlog"
-        """Where the gateways hear of tasks that one of them is to publish."""
-
-    def task_channel(self, task_id: bytes) -> str:
-        """Where a task's doorbell rings."""
-        return self._task + task_id.hex()
-
-    def task_of(self, channel: str) -> bytes:
-        """The task whose doorbell rings at `channel`."""
-        return bytes.fromhex(channel[len(self._task) :])
+        self.news_channel = f"{prefix}:news"
+        """Where every gateway hears of everything."""
 
     def worker_channel(self, worker_id: bytes) -> str:
         """Where a worker is told to cancel."""
@@ -58,22 +50,12 @@ class Names:
         return self._snapshot + task_id.hex()
 
 
-class _RingBody(msgspec.Struct, array_like=True, tag=1, frozen=True):
-    version: int
-    state: State
-
-
-class _ProgressBody(msgspec.Struct, array_like=True, tag=2, frozen=True):
-    attempt: int
-    progress: Progress
-
-
-class _DeletedBody(msgspec.Struct, array_like=True, tag=3, frozen=True):
-    pass
-
-
-class _TasksProgressBody(msgspec.Struct, array_like=True, frozen=True):
-    rings: tuple[ProgressRing, ...]
+class _NewsBody(msgspec.Struct, array_like=True, frozen=True):
+    rings: bytes
+    deleted: bytes
+    progress: tuple[ProgressRing, ...]
+    changed: bool
+    backlog: bool
 
 
 class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
@@ -81,52 +63,57 @@ class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
     attempt: int
 
 
+_RING = struct.Struct(">16sIB")
+"""A task's id, its version and its state."""
+_ID = struct.Struct(">16s")
+_STATES = {int(state): state for state in State}
+
 _encoder = msgspec.msgpack.Encoder()
-_rings = msgspec.msgpack.Decoder(_RingBody | _ProgressBody | _DeletedBody)
-_changes = msgspec.msgpack.Decoder(_TasksProgressBody)
+_news = msgspec.msgpack.Decoder(_NewsBody)
 _cancels = msgspec.msgpack.Decoder(_CancelBody)
 _snapshots = msgspec.msgpack.Decoder(Task)
 
 
-def encode_ring(task: Task) -> bytes:
-    """The body of the task's ring."""
-    return _encoder.encode(_RingBody(task.version, task.state))
+class News(msgspec.Struct, frozen=True):
+    """What one message tells: `changed` when the change log has grown, `backlog` when tasks were
+    queued that no gateway publishes by itself."""
+
+    rings: Sequence[Ring | Deleted] = ()
+    progress: Sequence[ProgressRing] = ()
+    changed: bool = False
+    backlog: bool = False
 
 
-def encode_progress(ring: ProgressRing) -> bytes:
-    """The body of a ring that carries progress."""
-    return _encoder.encode(_ProgressBody(ring.attempt, ring.progress))
+def encode_news(news: News) -> bytes:
+    """The body of the message."""
+    rings = [each for each in news.rings if isinstance(each, Ring)]
+    body = _NewsBody(
+        b"".join([_RING.pack(each.task_id, each.version, each.state) for each in rings]),
+        b"".join([each.task_id for each in news.rings if isinstance(each, Deleted)]),
+        tuple(news.progress),
+        news.changed,
+        news.backlog,
+    )
+    return _encoder.encode(body)
 
 
-def encode_deleted() -> bytes:
-    """The body of a deleted task's last ring."""
-    return _encoder.encode(_DeletedBody())
+def decode_news(body: bytes, wanted: Container[bytes]) -> News | None:
+    """What the message tells, without the rings of tasks that are not `wanted`.
 
-
-def decode_ring(task_id: bytes, body: bytes) -> AnyRing | None:
-    """The ring of task `task_id`; None when it was written by a version that we do not know."""
+    None when it was written by a version that we do not know. A deleted task's last ring comes
+    after its others.
+    """
     try:
-        found = _rings.decode(body)
-    except msgspec.MsgspecError:
+        found = _news.decode(body)
+        rings: list[Ring | Deleted] = [
+            Ring(task_id, version, _STATES[state])
+            for task_id, version, state in _RING.iter_unpack(found.rings)
+            if task_id in wanted
+        ]
+        deleted = [task_id for (task_id,) in _ID.iter_unpack(found.deleted) if task_id in wanted]
+    except (msgspec.MsgspecError, struct.error, KeyError):
         return None
-    if isinstance(found, _RingBody):
-        return Ring(task_id, found.version, found.state)
-    if isinstance(found, _DeletedBody):
-        return Deleted(task_id)
-    return ProgressRing(task_id, found.attempt, found.progress)
-
-
-def encode_changes(progress: Sequence[ProgressRing] = ()) -> bytes:
-    """The body of a ring for all: the change log has grown, or tasks have this progress."""
-    return _encoder.encode(_TasksProgressBody(tuple(progress)))
-
-
-def decode_changes(body: bytes) -> Sequence[ProgressRing]:
-    """The progress in it; none when it was written by a version that we do not know."""
-    try:
-        return _changes.decode(body).rings
-    except msgspec.MsgspecError:
-        return ()
+    return News([*rings, *map(Deleted, deleted)], found.progress, found.changed, found.backlog)
 
 
 def encode_cancel(task: Task) -> bytes:
