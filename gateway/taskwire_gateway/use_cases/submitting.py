@@ -127,8 +127,10 @@ class Submitting:
                     request, owner=owner, prefix=prefix, brief=listed >= _MOST_LISTED
                 )
                 await self._require_worker(request, new)
-                validated = Accepted(imagined(new), Disposition.VALIDATED)
-                answers.append(validated if request.validate_only else new)
+                if request.validate_only:
+                    answers.append(Accepted(imagined(new), Disposition.VALIDATED))
+                else:
+                    answers.append(new)
             except RequestError as error:
                 listed += len(error.violations)
                 try:
