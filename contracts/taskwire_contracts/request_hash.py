@@ -30,14 +30,12 @@ def request_hash(
         f"{delay.seconds}.{delay.nanos}".encode() if delay is not None else b"",
         request.overrides.SerializeToString(deterministic=True),
     ]
-    for key, value in sorted(request.labels.items()):
-        parts += [key.encode(), value.encode()]
+    if request.labels:
+        for key, value in sorted(request.labels.items()):
+            parts += [key.encode(), value.encode()]
     if follow_ups:
         # A mark that no label's name can be.
         parts += [b"", *follow_ups]
-    digest = hashlib.sha256()
-    for part in parts:
-        # Lengths keep the parts apart: without them "ab" + "c" would be "a" + "bc".
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return digest.digest()
+    # Lengths keep the parts apart: without them "ab" + "c" would be "a" + "bc".
+    sized = [piece for part in parts for piece in (len(part).to_bytes(8), part)]
+    return hashlib.sha256(b"".join(sized)).digest()

@@ -34,20 +34,25 @@ def ended_task(task: Task) -> task_pb2.Task:
 def basic_task(task: Task) -> task_pb2.Task:
     """`task` in the BASIC view, but for why it waits and its progress."""
     message = task_pb2.Task(
-        id=_id(task.id),
+        id=to_text(task.id),
         type=task.type,
         owner=task.owner,
         state=task_pb2.TaskState.ValueType(task.state),
         version=task.version,
         attempt=task.attempt,
         options=_options(task.options),
-        worker_id=_id(task.worker_id),
         cancel_requested=task.cancel_requested,
         cancel_reason=task.cancel_reason,
-        retry_of=_id(task.retry_of),
-        labels=task.labels,
-        parent=_id(task.parent),
     )
+    # Most tasks have none of these, and to set an empty map costs as much as all of the above.
+    if task.worker_id:
+        message.worker_id = to_text(task.worker_id)
+    if task.retry_of:
+        message.retry_of = to_text(task.retry_of)
+    if task.parent:
+        message.parent = to_text(task.parent)
+    if task.labels:
+        message.labels.update(task.labels)
     _set_times(message, task)
     return message
 
@@ -67,10 +72,6 @@ def set_time(target: timestamp_pb2.Timestamp, time_us: int) -> None:
     """Write microseconds since 1970 into `target`."""
     target.seconds, rest = divmod(time_us, 1_000_000)
     target.nanos = rest * 1000
-
-
-def _id(value: bytes | None) -> str:
-    return to_text(value) if value else ""
 
 
 @lru_cache(maxsize=1024)
