@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.support.processes import alive, free_ports, spawn
+from tests.support.processes import alive, descendants, free_ports, gone, spawn
 from tests.support.servers import ServerFailed, ServerMissing
 
 MAJOR_VERSIONS = Path("/usr/lib/postgresql")
@@ -67,11 +67,6 @@ class PostgresServer:
         quoted = password.replace(" ", "%20")
         return f"postgresql://{USER}:{quoted}@127.0.0.1:{self.port}/{database}"
 
-    @property
-    def pid(self) -> int | None:
-        """The postmaster's."""
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
         """Start, and return when clients can connect (half a second)."""
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]
@@ -94,6 +89,18 @@ class PostgresServer:
     def crash(self) -> None:
         """What `pg_ctl stop -m immediate` does: nothing is finished, and the log is replayed."""
         self._end(signal.SIGQUIT)
+
+    def limit_files(self, size: int) -> None:
+        """Until it is started again it can write no file beyond so many bytes."""
+        assert self._process is not None
+        pid = self._process.pid
+        for each in (pid, *descendants(pid)):
+            # Root may need a capability for processes of others; their own user needs none.
+            command = ["prlimit", f"--pid={each}", f"--fsize={size}:"]
+            done = subprocess.run(_unprivileged(command), capture_output=True, text=True)
+            # The first one that is limited may end the others before it is their turn.
+            if done.returncode != 0 and not gone(each):
+                raise ServerFailed(f"PostgreSQL was not limited: {done.stderr}")
 
     def close(self) -> None:
         """End the server and remove the folder."""

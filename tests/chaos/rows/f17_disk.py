@@ -15,7 +15,7 @@ from tests.chaos.context import Chaos
 from tests.chaos.rows.f16_sql import file_of, refused
 from tests.chaos.rows.registry import row
 from tests.support.eventually import eventually
-from tests.support.processes import descendants, send
+from tests.support.processes import send
 
 FULL_S = 8.0
 
@@ -64,9 +64,8 @@ def sqlite_full(chaos: Chaos) -> None:
 
 def postgresql_full(chaos: Chaos) -> None:
     postgres = chaos.servers.postgres
-    assert postgres.pid is not None
     with chaos.fault("full", "postgresql"):
-        limit([postgres.pid, *descendants(postgres.pid)], _BLOCK)
+        postgres.limit_files(_BLOCK)
         eventually(lambda: refused(chaos), within=30, what="nothing can be written")
         chaos.stay(FULL_S)
         assert refused(chaos)
