@@ -34,7 +34,8 @@ def ended_task(task: Task) -> task_pb2.Task:
 def basic_task(task: Task) -> task_pb2.Task:
     """`task` in the BASIC view, but for why it waits and its progress."""
     message = task_pb2.Task(
-        id=to_text(task.id),
+        # One that was only validated has none.
+        id=to_text(task.id) if task.id else "",
         type=task.type,
         owner=task.owner,
         state=task_pb2.TaskState.ValueType(task.state),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from datetime import timedelta
 
 import grpc
+from msgspec.structs import replace
 
 from taskwire.client.service_config import service_config
 from taskwire_contracts import Contracts
@@ -53,7 +53,7 @@ async def test_a_task_that_has_failed_as_unavailable_is_not_asked_for_again(
         call = method(data, metadata=(("taskwire-request-id", "one"),), timeout=30)
         answer = asyncio.ensure_future(refusal(call))
         held = await worker.claim(await running.made_by("one"))
-        await worker.fail(held, dataclasses.replace(NOT_THERE, code=Code.UNAVAILABLE))
+        await worker.fail(held, replace(NOT_THERE, code=Code.UNAVAILABLE))
         refused = await answer
     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "NO_SUCH_PICTURE")
     await eventually_async(lambda: calls() == 1)
