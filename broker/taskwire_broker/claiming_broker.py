@@ -18,9 +18,10 @@ from taskwire_broker.topology import logical_queue
 
 
 class ClaimingBroker(Broker):
-    """A Dramatiq broker for `dramatiq.Worker` only: taskwire's gateway does the enqueueing.
+    """A Dramatiq broker that only consumes: taskwire's gateway does the enqueueing.
 
-    Actors are declared under their task type's name and `broker_queue(queue, deployment_id)`.
+    A worker asks its consumers for what they have claimed. Dramatiq's own Worker runs over it
+    too, with actors under their task type's name and `broker_queue(queue, deployment_id)`.
     It has no middleware unless some is given, and no delay queues. Only the queues are
     Dramatiq's business here; retries, time-outs and results are decided in SQL.
     """

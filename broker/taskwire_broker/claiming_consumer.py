@@ -1,8 +1,8 @@
 """The consumer behind every queue: gathers deliveries, claims them in groups, acknowledges.
 
-Dramatiq's consumer thread asks it for messages. What it hands out is claimed in SQL and gone
-from the broker, so Dramatiq's later ack or nack has nothing left to do and cannot hit another
-delivery. It reconnects by itself: an error that reached Dramatiq would cost 3 s.
+The worker's thread for a queue asks it for what to run. What it hands out is claimed in SQL and
+gone from the broker, so that a later ack or nack, as Dramatiq's own Worker makes them, has nothing
+left to do and cannot hit another delivery. It reconnects by itself.
 
 A delivery is `held` from its arrival to its claim, for at most a second: then it goes back to
 the queue, for workers that have free slots.
@@ -93,7 +93,7 @@ class ClaimingConsumer(Consumer):
         """What was claimed and is to run now; empty when there was nothing for a while."""
         if not self._ready:
             with self._using_source:
-                self._step()
+                self._guarded_step()
             if self._ended.is_set():
                 # The thread that iterates ends when its owner says so; it must not spin.
                 time.sleep(min(self._idle, 0.05))
@@ -136,6 +136,15 @@ class ClaimingConsumer(Consumer):
         return True
 
     # -- one step in the consumer's thread ----------------------------------------------------
+
+    def _guarded_step(self) -> None:
+        try:
+            self._step()
+        except Exception:
+            # A defect may have left deliveries that nobody holds, at a broker that waits for
+            # their acknowledgement: without the connection they come again.
+            self._disconnect()
+            raise
 
     def _step(self) -> None:
         if self._ended.is_set():

@@ -94,13 +94,13 @@ class Announcements(Protocol):
     """The gateway's side of the feed; see `taskwire_db.feed`."""
 
     async def subscribe(self, task_id: bytes) -> None:
-        """Hear of the task from now on; returns at once while the feed is away."""
+        """Hear of the task from now on, or of a resync."""
 
     def unsubscribe(self, task_id: bytes) -> None:
         """Hear of it no more, once for every subscribe."""
 
     async def listen(self) -> None:
-        """Hear of all changes from now on; returns at once while the feed is away."""
+        """Hear of all changes from now on, or of a resync."""
 
     def unlisten(self) -> None:
         """Hear of them no more, once for every listen."""

@@ -497,6 +497,29 @@ async def test_ten_thousand_subscriptions_return_after_a_cut(
 
 
 @pytest.mark.servers
+async def test_a_batch_that_takes_longer_than_a_timeout_arrives_all_the_same(
+    redis_server: RedisServer, proxies: Proxies, deployment_id: bytes, heard: Heard
+) -> None:
+    proxy = proxies.before(redis_server.port)
+    feed = RedisSide(redis_server.url, deployment_id).feed(heard)
+    await feed.start()
+    await eventually_async(lambda: heard.resyncs == 1)
+    large = [succeeded(b"x" * 200_000) for _ in range(100)]
+    await feed.subscribe(large[-1].id)
+
+    # Two seconds and a half for all of it, a hundredth of one for each piece.
+    proxy.slow(bytes_per_s=8_000_000)
+    announcer = RedisSide(f"redis://127.0.0.1:{proxy.port}/0", deployment_id).announcer()
+    announcer.announce(large)
+
+    await eventually_async(lambda: heard.at_least(1), within=20)
+    assert (await feed.snapshots([large[-1].id])).keys() == {large[-1].id}
+    await feed.close()
+    announcer.close(5)
+    proxy.close()
+
+
+@pytest.mark.servers
 def test_an_announcer_that_is_closed_while_redis_is_away_ends_at_once(
     killable_redis: RedisServer, deployment_id: bytes
 ) -> None:

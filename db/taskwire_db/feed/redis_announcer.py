@@ -31,6 +31,7 @@ from taskwire_db.feed.wire import (
 
 _BATCH = 1024
 _TIMEOUT_S = 1.0
+_PIECE = 64 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ class RedisAnnouncer:
 
     def _announce_all(self, items: Sequence[Item]) -> bool:
         """Whether they were sent; see `_send_until_done`."""
+        if not items:
+            return True
         # Snapshots before the news: whoever hears them may read at once.
         commands = [*self._snapshots(items), self._news(items), *self._cancels(items)]
         return self._send_until_done(commands)
@@ -150,7 +153,7 @@ class RedisAnnouncer:
         try:
             # hiredis' stub says a tuple of one word; it means of any number.
             packed = map(hiredis.pack_command, commands)  # type: ignore[arg-type]
-            connection.send_packed_command([b"".join(packed)])
+            connection.send_packed_command(_pieces(b"".join(packed)))
             refused = sum(not _accepted(connection) for _ in commands)
         except BaseException:
             # What was not read would be taken for the answers of the next commands.
@@ -160,6 +163,13 @@ class RedisAnnouncer:
             pool.release(connection)
         if refused:
             log.warning("Redis refused announcements", extra={"count": refused})
+
+
+def _pieces(data: bytes) -> Iterator[memoryview]:
+    """`data` in pieces of which each has the time-out for itself: all of it may be 64 MiB, and one
+    that takes too long would be sent again and again, with nothing behind it ever heard."""
+    view = memoryview(data)
+    return (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
 
 
 def _accepted(connection: Any) -> bool:

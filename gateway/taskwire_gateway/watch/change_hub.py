@@ -49,7 +49,7 @@ class ChangeBell(Protocol):
     """The feed's side; see `taskwire_db.feed`."""
 
     async def listen(self) -> None:
-        """Hear of all changes from now on; returns at once while the feed is away."""
+        """Hear of all changes from now on, or of a resync."""
 
     def unlisten(self) -> None:
         """Hear of them no more, once for every listen."""
