@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
 from types import TracebackType
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+
+class Scope(Struct, frozen=True):
     """`fields` may be shown (ids, names), `private` never is (an input, a request)."""
 
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = {}
     private: bytes = b""
 
 

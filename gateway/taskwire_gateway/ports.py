@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from taskwire_core.task import AnyRing, Dispatch, NewTask, ProgressRing, Task, View
 from taskwire_gateway.workers_alive import Served
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """A task to record; `publish` says that this gateway will hand it to the broker itself."""
 
     task: NewTask
     publish: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """A recorded task; `created` is False when its request id had made it before."""
 
     task: Task

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from taskwire.errors import HandlerError
@@ -51,8 +52,7 @@ _WHY_GIVEN_BACK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """The handler returned a good result."""
 
     result: Payload

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from google.protobuf.message import Message
+from msgspec import Struct
 
 from taskwire import ProgressReport, TaskContext
 from taskwire.context import Submit
@@ -16,8 +16,7 @@ from taskwire_worker.messages import BadResult, UnreadableInput, encode_result, 
 from taskwire_worker.outcome import Failed, Killed, Returned, failed_with, unreadable_input
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """What an attempt may ask of its worker while it runs; from any thread."""
 
     report: Callable[[ProgressReport], None]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from concurrent.futures import Future
 
 from msgspec.structs import replace
@@ -78,17 +77,20 @@ def uncancellable() -> Future[str]:
     return made
 
 
+# Few attempts submit anything: one lock for all spares each one of its own.
+_counting = threading.Lock()
+
+
 class _Counts:
     """How often an attempt has submitted the same content."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[bytes] = Counter()
+        self._counts: dict[bytes, int] = {}
 
     def next(self, content: bytes) -> int:
-        with self._lock:
-            self._counts[content] += 1
-            return self._counts[content]
+        with _counting:
+            self._counts[content] = count = self._counts.get(content, 0) + 1
+        return count
 
 
 def _refuse_long_chain(parent: Task, length: int) -> None:

@@ -12,13 +12,13 @@ import itertools
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
+from msgspec.structs import replace
 
 from taskwire_contracts.statuses import wire_message
 from taskwire_core.errors import RequestError, StoreUnavailable

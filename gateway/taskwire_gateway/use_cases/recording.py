@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
@@ -23,8 +24,7 @@ class Disposition(IntEnum):
     VALIDATED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A submission's answer."""
 
     task: Task
