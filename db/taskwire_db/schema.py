@@ -1,4 +1,4 @@
-"""The schema's revision: upgrade, downgrade, write a new migration, and refuse another one."""
+"""Changing the schema: upgrade, downgrade, write a new migration."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 
-from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.errors import ConfigurationError
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.user import DEV
 from taskwire_db.database import Database, new_deployment
 from taskwire_db.operations.users import acting_user
 from taskwire_db.orm import metadata
+from taskwire_db.revision import current, require_unicode
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -85,66 +85,23 @@ def autogenerate(database: Database, message: str, *, directory: Path | None = N
     return Path(script.path)
 
 
-def current(database: Database) -> str | None:
-    """The revision that the database is at; None when it was never upgraded.
-
-    Raises:
-        StoreUnavailable: the database does not answer.
-    """
-    with database.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 def head() -> str:
     """The revision that this version of taskwire works with."""
     return _scripts().get_current_head() or "base"
 
 
-def check(database: Database) -> None:
-    """Refuse a database that is at another revision.
-
-    Raises:
-        ConfigurationError: it is at another revision, or cannot be reached; one line.
-    """
-    try:
-        _require_unicode(database)
-        found = current(database)
-    except StoreUnavailable as error:
-        raise ConfigurationError(
-            f"cannot reach the database at {database.place}: {error}; {error.advice}"
-        ) from error
-    if found == head():
-        return
-    if found is None:
-        raise ConfigurationError(
-            "the database has no taskwire tables yet; run: taskwire db upgrade"
-        )
-    raise _other_revision(found)
-
-
 def _refuse_newer(database: Database) -> None:
     found = current(database)
     if found is not None and not _is_known(found):
-        raise _other_revision(found)
-
-
-def _require_unicode(database: Database) -> None:
-    if database.is_sqlite:
-        return
-    with database.connect() as connection:
-        encoding: str = connection.execute(sa.text("SHOW server_encoding")).scalar_one()
-    if encoding != "UTF8":
-        raise ConfigurationError(
-            f"the database's encoding is {encoding}; create it with ENCODING 'UTF8',"
-            " or some texts could not be stored"
-        )
+        raise other_revision(found)
 
 
 def _is_known(revision: str) -> bool:
     return revision in {script.revision for script in _scripts().walk_revisions()}
 
 
-def _other_revision(found: str) -> ConfigurationError:
+def other_revision(found: str) -> ConfigurationError:
+    """What to say of a database that is at the revision `found`."""
     advice = (
         "run: taskwire db upgrade"
         if _is_known(found)
@@ -181,7 +138,7 @@ def migrating(database: Database) -> Iterator[sa.Connection]:
         ConfigurationError: the database cannot hold every text.
         StoreUnavailable: the database does not answer.
     """
-    _require_unicode(database)
+    require_unicode(database)
     with database.connect() as connection:
         _take_turns(connection)
         yield connection

@@ -334,6 +334,7 @@ class Gateway:
 
     def _handlers(self, around: Surroundings) -> Handlers:
         limits, rules = self._tuning.limits, Rules()
+        rules.load()
         tasks = GroupReader(around.store)
         cancelling = Cancelling(around.store)
         watching = Watching(self._hub, tasks, around.store.ended)

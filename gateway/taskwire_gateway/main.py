@@ -15,7 +15,6 @@ from pathlib import Path
 
 import uvloop
 
-import taskwire_db.schema
 from taskwire_admin.admin import Admin
 from taskwire_admin.instruments import Instruments
 from taskwire_admin.store_metrics import StoreMetrics
@@ -28,6 +27,7 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import Dispatch
+from taskwire_db import revision
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.feed.redis_feed import RedisFeed
@@ -88,7 +88,7 @@ def _run(service: str, settings: Settings, tuning: Tuning) -> int:
     with admin.open(settings.admin_listen):
         database = Database(settings.database_url)
         try:
-            taskwire_db.schema.check(database)
+            revision.check(database)
             with uvloop_runner() as runner:
                 runner.run(_serve(settings, tuning, contracts, database, admin))
         except StoreUnavailable as error:

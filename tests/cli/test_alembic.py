@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from taskwire_core.user import UserLookup
-from taskwire_db import schema
+from taskwire_db import revision
 from taskwire_db.database import Database
 from taskwire_db.reader import Reader
 from tests.support.embedded import environment
@@ -88,7 +88,7 @@ def test_a_new_column_becomes_a_migration_that_goes_up_and_down(clone: Clone) ->
 def test_a_database_that_alembic_made_is_whole(clone: Clone) -> None:
     clone.alembic("upgrade", "head")
     with opened(clone.url) as database, closing(Reader(clone.url)) as reader:
-        schema.check(database)
+        revision.check(database)
         assert len(database.deployment_id) == 16
         assert [user.username for user in reader.users(UserLookup(10))] == ["dev"]
 

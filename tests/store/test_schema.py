@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from taskwire_core.errors import ConfigurationError
-from taskwire_db import schema
+from taskwire_db import revision, schema
 from taskwire_db.database import Database
 from taskwire_db.models import deployment
 from tests.support.embedded import COMMAND, environment
@@ -104,14 +104,14 @@ def test_two_upgrades_at_once_are_one(empty: Database, tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     both = [spawn([*COMMAND, "db", "upgrade"], env=env, log=log) for _ in range(2)]
     assert [each.wait(60) for each in both] == [0, 0], log.read_text()
-    schema.check(empty)
+    revision.check(empty)
     with empty.connect() as connection:
         assert len(connection.execute(sa.select(deployment)).all()) == 1
 
 
 def test_a_database_without_tables_is_refused_in_one_line(empty: Database) -> None:
     with pytest.raises(ConfigurationError, match="run: taskwire db upgrade"):
-        schema.check(empty)
+        revision.check(empty)
 
 
 def test_a_database_of_a_newer_taskwire_is_refused_in_one_line(empty: Database) -> None:
@@ -119,14 +119,14 @@ def test_a_database_of_a_newer_taskwire_is_refused_in_one_line(empty: Database) 
     with empty.transaction() as tx:
         tx.connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(ConfigurationError, match="newer taskwire"):
-        schema.check(empty)
+        revision.check(empty)
 
 
 def test_a_database_in_a_folder_that_does_not_exist_is_refused_in_one_line(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(ConfigurationError, match="cannot reach the database") as caught:
-        schema.check(Database(f"sqlite:///{tmp_path}/nowhere/taskwire.db"))
+        revision.check(Database(f"sqlite:///{tmp_path}/nowhere/taskwire.db"))
     assert "\n" not in str(caught.value)
 
 
@@ -140,7 +140,7 @@ def test_a_database_that_cannot_hold_every_text_is_refused_in_one_line(
             " TEMPLATE template0"
         )
     database = Database(postgres.url("latin"))
-    for use in (schema.upgrade, schema.check):
+    for use in (schema.upgrade, revision.check):
         with pytest.raises(ConfigurationError, match="LATIN1; create it with ENCODING 'UTF8'"):
             use(database)
     database.close()
@@ -169,3 +169,7 @@ def test_postgresql_has_the_names_that_people_write(scheme: str) -> None:
     database = Database(f"{scheme}://user:secret@host/x?password=hidden")
     assert database.url.drivername == "postgresql+psycopg"
     assert database.place == "postgresql+psycopg://user:***@host/x"
+
+
+def test_the_revision_that_services_need_is_that_of_the_newest_migration() -> None:
+    assert schema.head() == revision.NEEDED, "set NEEDED in db/taskwire_db/revision.py"

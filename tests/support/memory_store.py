@@ -174,7 +174,7 @@ class MemoryStore:
             state=state,
             version=task.version + 1,
             update_time_us=now,
-            **changed,  # type: ignore[arg-type]  # fields of a task, by name
+            **changed,
         )
         self.tasks[task.id] = moved
         return moved

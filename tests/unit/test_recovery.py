@@ -33,7 +33,7 @@ def task(*, attempt: int = 1, handed_back: int = 0, **options: object) -> Task:
         solo=False,
         dispatch=1,
         dispatched=True,
-        options=replace(TaskOptions(queue="q"), **options),  # type: ignore[arg-type]  # any field
+        options=replace(TaskOptions(queue="q"), **options),
         create_time_us=NOW,
         schedule_time_us=NOW,
         not_before_us=NOW,

@@ -21,8 +21,8 @@ from taskwire_worker.control import (
     Start,
     Unclaimed,
 )
+from taskwire_worker.hands import Hands, hire
 from taskwire_worker.lease import RenewedLease
-from taskwire_worker.main import Hands, hire
 from taskwire_worker.observation import Observation
 from taskwire_worker.spawn import adopt
 from taskwire_worker.workplace import load_workplace

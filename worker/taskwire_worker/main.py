@@ -1,32 +1,21 @@
-"""Wires `taskwire worker`: the supervisor of a host, and what each worker process works with.
+"""Wires `taskwire worker`: the supervisor of a host. What its processes work with is in hands.py.
 
-The one file of this room that knows which database, broker and feed there are.
+The two files are the ones of this room that know which database, broker and feed there are. They
+are two because a supervisor that loads no handler and no broker is half as large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import taskwire_db.schema
 from taskwire_admin.admin import Admin
-from taskwire_admin.instruments import Instruments
-from taskwire_admin.writer_metrics import WriterMetrics
-from taskwire_broker.rabbit_broker import TaskwireBroker
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
+from taskwire_db import revision
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
-from taskwire_db.feed.redis_bell import RedisCancelBell
 from taskwire_db.writer import Writer
-from taskwire_worker.crew import Crew
-from taskwire_worker.crew_metrics import CrewState
-from taskwire_worker.deliveries import BrokerDeliveries
-from taskwire_worker.lease import Lease
 from taskwire_worker.spool import Spool
-from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
+from taskwire_worker.store_ledger import StoreWorkerBook, settle_spooled
 from taskwire_worker.supervisor import Supervisor
-from taskwire_worker.workplace import Workplace
 
 
 def run(settings: Settings) -> int:
@@ -49,7 +38,7 @@ def _supervise(settings: Settings, admin: Admin) -> int:
     spool = _spool(settings)
     database = Database(settings.database_url)
     try:
-        taskwire_db.schema.check(database)
+        revision.check(database)
         announcer = RedisAnnouncer(settings.redis_url, database.deployment_id)
         writer = Writer(database, announce=announcer.announce)
         spool.replay(lambda kept: settle_spooled(writer, kept))
@@ -76,55 +65,3 @@ def _spool(settings: Settings) -> Spool:
             " set TASKWIRE_DATA_DIR"
         ) from error
     return spool
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """A worker process's crew, and what to close after it."""
-
-    crew: Crew
-    close: Callable[[], None]
-
-
-def hire(workplace: Workplace, worker_id: bytes, lease: Lease, instruments: Instruments) -> Hands:
-    """The crew of a worker process, connected to the database, RabbitMQ and Redis.
-
-    Raises:
-        ConfigurationError: A URL cannot be used.
-        StoreUnavailable: The database does not answer.
-    """
-    settings = workplace.settings
-    database = Database(settings.database_url)
-    deployment_id = database.deployment_id
-    announcer = RedisAnnouncer(settings.redis_url, deployment_id)
-    metrics = WriterMetrics(instruments.registry)
-    writer = Writer(database, announce=announcer.announce, committed=metrics.committed)
-    metrics.watch(lambda: writer.pending)
-    crew = Crew(
-        workplace.options(worker_id),
-        workplace.handlers,
-        ledger=StoreLedger(writer, worker_id),
-        doorbell=announcer,
-        lease=lease,
-        deliveries=BrokerDeliveries(
-            workplace.queues,
-            deployment_id,
-            lambda intake: TaskwireBroker(
-                settings.rabbitmq_url, deployment_id=deployment_id, intake=intake
-            ),
-        ),
-        preparation=workplace.preparation(database.clock),
-        instruments=instruments,
-    )
-
-    instruments.registry.register(CrewState(crew))
-    bell = RedisCancelBell(settings.redis_url, deployment_id, worker_id, on_cancel=crew.cancel)
-    bell.start()
-
-    def close() -> None:
-        bell.close(1.0)
-        writer.close()
-        announcer.close(2.0)
-        database.close()
-
-    return Hands(crew, close)

@@ -12,6 +12,7 @@ from taskwire_core.failpoints import arm
 from taskwire_db import schema
 from taskwire_db.database import Database
 from taskwire_db.place import database_url
+from taskwire_db.revision import current
 
 
 @click.group()
@@ -34,9 +35,9 @@ def upgrade(revision: str) -> None:
       TASKWIRE_DATABASE_URL=sqlite:////var/lib/taskwire/tasks.db taskwire db upgrade
     """
     with _database() as database:
-        before = schema.current(database)
+        before = current(database)
         schema.upgrade(database, revision)
-        print(_moved(before, schema.current(database)))
+        print(_moved(before, current(database)))
 
 
 @db.command()
@@ -52,7 +53,7 @@ def downgrade(revision: str, yes: bool) -> None:
       taskwire db downgrade 0001 --yes
     """
     with _database() as database:
-        before = schema.current(database)
+        before = current(database)
         if not yes:
             click.confirm(
                 f"Downgrade {database.place} from {before or 'base'} to {revision}?"
@@ -61,7 +62,7 @@ def downgrade(revision: str, yes: bool) -> None:
                 err=True,
             )
         schema.downgrade(database, revision)
-        print(_moved(before, schema.current(database)))
+        print(_moved(before, current(database)))
 
 
 @db.command()
@@ -81,7 +82,7 @@ def revision(message: str | None) -> None:
         if message:
             print(schema.autogenerate(database, message))
             return
-        found = schema.current(database)
+        found = current(database)
         print(f"database: {found or 'no tables yet'}")
         print(f"needed:   {schema.head()}")
 

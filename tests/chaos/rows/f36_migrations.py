@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 
-from taskwire_db import schema
+from taskwire_db import revision, schema
 from taskwire_db.database import Database
 from tests.chaos.context import Chaos
 from tests.chaos.rows.registry import row
@@ -69,7 +69,7 @@ def _without_stopping_anybody(chaos: Chaos) -> None:
 def _revision(chaos: Chaos) -> str | None:
     database = Database(chaos.cluster.database_url, writable=False)
     try:
-        return schema.current(database)
+        return revision.current(database)
     finally:
         database.close()
 
