@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -153,7 +153,7 @@ class RedisAnnouncer:
         try:
             # hiredis' stub says a tuple of one word; it means of any number.
             packed = map(hiredis.pack_command, commands)  # type: ignore[arg-type]
-            connection.send_packed_command(_pieces(b"".join(packed)))
+            connection.send_packed_command(_pieces(packed))
             refused = sum(not _accepted(connection) for _ in commands)
         except BaseException:
             # What was not read would be taken for the answers of the next commands.
@@ -165,11 +165,17 @@ class RedisAnnouncer:
             log.warning("Redis refused announcements", extra={"count": refused})
 
 
-def _pieces(data: bytes) -> Iterator[memoryview]:
-    """`data` in pieces of which each has the time-out for itself: all of it may be 64 MiB, and one
-    that takes too long would be sent again and again, with nothing behind it ever heard."""
-    view = memoryview(data)
-    return (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
+def _pieces(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Some commands at a time. All may be 64 MiB: in one piece they would be in memory once more,
+    and be sent again and again where they take longer than the time-out of a piece."""
+    piece, size = [], 0
+    for command in packed:
+        piece.append(command)
+        size += len(command)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    yield b"".join(piece)
 
 
 def _accepted(connection: Any) -> bool:

@@ -6,11 +6,14 @@ import uuid
 
 import pytest
 
+from taskwire_broker.claiming_consumer import ClaimingConsumer
 from taskwire_broker.envelope import encode
 from taskwire_broker.topology import broker_queue
+from taskwire_core.failpoints import FailpointError
 from taskwire_core.task import Dispatch
 from tests.support.brokers import QUEUE, EmbeddedTravel, dispatches
 from tests.support.eventually import eventually
+from tests.support.failpoints import armed
 from tests.support.intake import FakeIntake
 
 
@@ -26,18 +29,45 @@ def test_a_defect_while_deliveries_are_read_loses_none_of_those_behind_it() -> N
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), ClumsyIntake(slots=10)
     sent = dispatches(2)
     travel.put(b"nonsense", *(encode(each, travel.deployment_id) for each in sent))
-    consumer = travel.broker(intake).consume(broker_queue(QUEUE, travel.deployment_id), timeout=10)
+    consumer = consumer_of(travel, intake)
 
-    assert consumer.claimed() == [], "it opens its source first"
     with pytest.raises(RuntimeError):
         consumer.claimed()
 
+    require_handed_out(consumer, sent)
+    consumer.close()
+    assert (len(intake.rejected), travel.dead_letters(), travel.ready()) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("step", ["claim.received", "claim.committed", "claim.acknowledged"])
+def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(step: str) -> None:
+    travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
+    sent = dispatches(2)
+    travel.put(*(encode(each, travel.deployment_id) for each in sent))
+    consumer = consumer_of(travel, intake)
+
+    with armed(f"{step}:error"), pytest.raises(FailpointError):
+        consumer.claimed()
+
+    require_handed_out(consumer, sent)
+    eventually(lambda: not (consumer.claimed() or consumer.held or travel.ready()))
+    consumer.close()
+    assert (intake.mine, travel.ready()) == (sent, 0)
+
+
+def consumer_of(travel: EmbeddedTravel, intake: FakeIntake) -> ClaimingConsumer:
+    """A consumer that has opened its source."""
+    name = broker_queue(QUEUE, travel.deployment_id)
+    consumer = travel.broker(intake).consume(name, timeout=10)
+    assert consumer.claimed() == []
+    return consumer
+
+
+def require_handed_out(consumer: ClaimingConsumer, sent: list[Dispatch]) -> None:
     ran: list[Dispatch] = []
 
-    def all_are_handed_out() -> bool:
+    def are_handed_out() -> bool:
         ran.extend(consumer.claimed())
         return ran == sent
 
-    eventually(all_are_handed_out)
-    assert (len(intake.rejected), travel.dead_letters()) == (1, 1)
-    consumer.close()
+    eventually(are_handed_out)
