@@ -13,7 +13,8 @@ from __future__ import annotations
 import threading
 
 HORIZON_S = 0.1
-MAX_LOOK_AHEAD = 1024
+MAX_LOOK_AHEAD = 256
+"""More gain little, and all that a process holds when it dies is suspected of having ended it."""
 _WINDOW_S = 0.1
 
 

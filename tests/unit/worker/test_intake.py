@@ -205,7 +205,7 @@ def test_poison_is_recorded(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    ("per_second", "ahead"), [(0, 0), (2, 0), (9, 0), (80, 8), (8_000, 800), (10**6, 1024)]
+    ("per_second", "ahead"), [(0, 0), (2, 0), (9, 0), (80, 8), (2_000, 200), (10**6, 256)]
 )
 def test_the_look_ahead_is_what_ends_in_a_tenth_of_a_second(per_second: float, ahead: int) -> None:
     assert look_ahead(per_second) == ahead
