@@ -253,7 +253,7 @@ class CountingValidator:
 
 def rules(monkeypatch: pytest.MonkeyPatch) -> tuple[Rules, CountingValidator]:
     validator = CountingValidator()
-    monkeypatch.setattr("taskwire_contracts.validation.Validator", lambda: validator)
+    monkeypatch.setattr(Rules, "_validator", validator)
     return Rules(), validator
 
 
