@@ -130,7 +130,12 @@ def _sqlite(url: sa.URL, writable: bool) -> sa.Engine:
 def _sqlite_file(url: sa.URL, writable: bool) -> sa.Engine:
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        connect_args={
+            "timeout": BUSY_TIMEOUT_S,
+            "check_same_thread": False,
+            # Statements of groups have a text for each power of two.
+            "cached_statements": 512,
+        },
         pool_reset_on_return=None,
         hide_parameters=True,
     )

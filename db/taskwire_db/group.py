@@ -8,6 +8,7 @@ there are eleven texts per statement. PostgreSQL gets an array per column, and o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 MAX_ROWS = 1024
+MAX_PORTION = 64
+"""How many rows SQLite gets in one INSERT: a prepared one of more would be megabytes."""
 MAX_ARRAY_BYTES = 16 * 1024 * 1024
 """How much payload PostgreSQL gets in one array, which cannot have more than 1 GiB."""
 
@@ -119,6 +122,7 @@ class RowInsert:
         self._table = table
         self._conflict = conflict
         self._compiled: dict[str, str] = {}
+        self._texts: dict[tuple[int, str], str] = {}
         self._names = [column.name for column in table.columns]
         self._heavy = [
             index for index, column in enumerate(table.columns) if _is_unlimited(column.type)
@@ -129,14 +133,15 @@ class RowInsert:
     ) -> Sequence[AnyRow]:
         """Insert `rows`, each a tuple in the order of the table's columns.
 
-        What the statement returns, on PostgreSQL only: SQLite's driver returns nothing for many.
+        What the statement returns, on PostgreSQL only.
         """
         found: list[AnyRow] = []
         if not rows:
             return found
         text = self._compile(connection.dialect)
         if connection.dialect.name != "postgresql":
-            _run_by_driver(connection, text, list(rows), many=True)
+            for some in self._portions(rows):
+                _run_by_driver(connection, self._of(text, len(some)), list(chain(*some)))
             return found
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
@@ -144,6 +149,25 @@ class RowInsert:
             cursor = _run_by_driver(connection, text, arrays)
             found.extend(cursor.fetchall() if cursor.description else [])
         return found
+
+    def _portions(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+        """`rows` in parts of 64, 32, 16 rows and so on, so that there are few texts to prepare.
+
+        Not `executemany`: the driver gives up the interpreter for each of its rows, and whoever
+        has it then does not give it back at once.
+        """
+        start = 0
+        while left := len(rows) - start:
+            size = min(MAX_PORTION, 1 << left.bit_length() - 1)
+            yield rows[start : start + size]
+            start += size
+
+    def _of(self, text: str, rows: int) -> str:
+        """The statement for so many rows."""
+        if (rows, text) not in self._texts:
+            one = f"({', '.join('?' * len(self._names))})"
+            self._texts[rows, text] = text.replace(one, ", ".join([one] * rows), 1)
+        return self._texts[rows, text]
 
     def _bearable(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
         """`rows` in parts whose payloads are not too many bytes for one array."""
@@ -179,7 +203,7 @@ def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _run_by_driver(
-    connection: sa.Connection, text: str, arguments: Any, *, many: bool = False
+    connection: sa.Connection, text: str, arguments: Any
 ) -> Any:  # the driver's cursor
     """Run a compiled statement on the driver itself.
 
@@ -189,7 +213,7 @@ def _run_by_driver(
     dialect: Any = connection.dialect
     cursor: Any = connection.connection.cursor()
     try:
-        (cursor.executemany if many else cursor.execute)(text, arguments)
+        cursor.execute(text, arguments)
     except dialect.loaded_dbapi.Error as error:
         raise exc.DBAPIError.instance(
             text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect

@@ -25,6 +25,7 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
 from taskwire_core.task import Dispatch
+from taskwire_core.turns import take_short_turns
 from taskwire_core.user import DEV
 from taskwire_db import operations
 from taskwire_db.database import Database
@@ -117,6 +118,7 @@ def run_embedded(
             worker = make_worker(foundation)
             worker.replay()
             foundation.database.execute(operations.sweep_orphans, None)
+            take_short_turns()
             with uvloop_runner() as runner:
                 runner.run(_serve(settings, contracts, foundation, worker, on_ready, admin))
         finally:

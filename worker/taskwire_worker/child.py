@@ -11,6 +11,7 @@ from types import FrameType
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
+from taskwire_core.turns import take_short_turns
 from taskwire_worker.control import (
     Drain,
     FromChild,
@@ -37,6 +38,7 @@ def run_child(descriptor: int, parent: int) -> None:
     assert isinstance(start, Start)
     log_to_stderr(start.settings.log_level, start.settings.log_format)
     arm(start.settings.failpoints, host=parent)
+    take_short_turns()
     observation = Observation()
     observation.listen()
     try:
