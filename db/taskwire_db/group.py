@@ -198,6 +198,25 @@ class RowInsert:
         return self._compiled[dialect.name]
 
 
+class Prepared:
+    """One statement without parameters, compiled once per dialect."""
+
+    def __init__(self, statement: sa.ClauseElement) -> None:
+        self._statement = statement
+        self._texts: dict[str, str] = {}
+
+    def scalar(self, connection: sa.Connection) -> Any:  # whatever its one column holds
+        """The first column of the one row that it returns."""
+        dialect = connection.dialect
+        if dialect.name not in self._texts:
+            compiled = self._statement.compile(
+                dialect=dialect, compile_kwargs={"literal_binds": True}
+            )
+            self._texts[dialect.name] = str(compiled)
+        (row,) = _run_by_driver(connection, self._texts[dialect.name], ()).fetchall()
+        return row[0]
+
+
 def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(type_, sa.LargeBinary) and type_.length is None
 

@@ -14,18 +14,18 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from taskwire_db.database import Transaction
-from taskwire_db.group import RowInsert
+from taskwire_db.group import Prepared, RowInsert
 from taskwire_db.models import deployment, task_changes
 
 # A task that changes twice in one transaction is seen once, in its last state.
 _insert = RowInsert(task_changes, conflict=lambda insert: insert.on_conflict_do_nothing())
 
-_count = (
+_count = Prepared(
     sa.update(deployment)
     .values(change_number=deployment.c.change_number + sa.literal_column("1"))
     .returning(deployment.c.change_number)
 )
-_own_id = sa.text("SELECT pg_current_xact_id()::text::bigint")
+_own_id = Prepared(sa.text(r"SELECT pg_current_xact_id()\:\:text\:\:bigint"))
 
 
 def log_changes(
@@ -44,5 +44,5 @@ def log_changes(
 def _number(tx: Transaction) -> int:
     if tx.change_number is None:
         statement = _count if tx.database.is_sqlite else _own_id
-        tx.change_number = tx.connection.execute(statement).scalar_one()
+        tx.change_number = int(statement.scalar(tx.connection))
     return tx.change_number
