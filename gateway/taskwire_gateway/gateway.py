@@ -281,8 +281,8 @@ class Gateway:
         await self._paused.now()
         if self._tuning.keeps:
             self._keeper.start()
-        self._retention.start()
-        self._operators.runner.start()
+        self._retention.loop.start()
+        self._operators.runner.loop.start()
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
         port = 0
         if self._tuning.serves:
@@ -306,13 +306,8 @@ class Gateway:
 
     async def close(self) -> None:
         """End everything behind the server; for one that never started to serve as well."""
-        await self._operators.runner.close()
-        await self._retention.close()
-        await self._keeper.close()
-        if self._lease is not None:
-            self._lease.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._lease
+        await self._stop_working()
+        await self._keeper.resign()
         await self._server.stop(0)
         await self._hub.close()
         await self._change_hub.close()
@@ -329,8 +324,19 @@ class Gateway:
         self._change_hub.resync()
 
     async def abandon(self) -> None:
-        """End the calls in progress now, when nobody waits for a drain any more."""
+        """End what is in progress now, when nobody waits for a drain any more."""
+        await self._stop_working()
         await self._server.stop(0)
+
+    async def _stop_working(self) -> None:
+        """Nothing is begun any more that nobody called for."""
+        await self._operators.runner.loop.close()
+        await self._retention.loop.close()
+        await self._keeper.stop()
+        if self._lease is not None:
+            self._lease.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._lease
 
     def _handlers(self, around: Surroundings) -> Handlers:
         limits, rules = self._tuning.limits, Rules()

@@ -216,7 +216,7 @@ async def test_two_leaders_do_every_task_once(
 async def test_an_operation_that_stumbles_does_not_hold_up_the_others(
     running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "PAUSE_AFTER_ERROR_S", 0.01)
+    monkeypatch.setattr(running.gateway._operators.runner.loop, "_idle_s", 0.01)
     first = pb.BulkCancelTasksRequest(filter="queue = images", force=True)
     task_id = await running.submitted()
     work = running.gateway._operators.runner._work
@@ -309,7 +309,7 @@ async def test_an_operation_that_is_not_there_is_not_found(
 async def test_an_operation_is_cancelled_and_its_record_deleted(
     running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.gateway._operators.runner, "_leads", lambda: False)
+    monkeypatch.setattr(running.gateway._operators.runner.loop, "_leads", lambda: False)
     await running.submitted()
     request = pb.BulkCancelTasksRequest(filter="queue = images", force=True)
     begun = (await bulk.BulkCancelTasks(request)).operation
@@ -338,7 +338,7 @@ async def test_an_operation_is_cancelled_and_its_record_deleted(
 async def test_a_wait_that_is_over_shows_how_far_it_is(
     running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.gateway._operators.runner, "_leads", lambda: False)
+    monkeypatch.setattr(running.gateway._operators.runner.loop, "_leads", lambda: False)
     request = pb.BulkCancelTasksRequest(filter="queue = images", force=True)
     begun = (await bulk.BulkCancelTasks(request)).operation
     wait = lro.WaitOperationRequest(name=begun.name)

@@ -189,9 +189,9 @@ async def test_retention_rests_where_another_gateway_leads_and_where_it_is_off()
     off = Retention(rows, leads=lambda: True, clock=Clock(), tasks=False)
     assert await off._step() == LOOK_S
     follower = Retention(rows, leads=lambda: False, clock=Clock())
-    follower.start()
+    follower.loop.start()
     await asyncio.sleep(0)
-    await follower.close()
+    await follower.loop.close()
     assert rows.asked == 0
 
 
@@ -219,7 +219,7 @@ async def test_a_retry_is_dispatched_at_once(running: Running, worker: Worker) -
     queue = broker_queue("images", deployment_id)
     await eventually_async(lambda: exchange.ready(queue) == 1)
     running.gateway._keeper.leads = False
-    await running.gateway._keeper.close()
+    await running.gateway._keeper.stop()
     await retried(running, task_id)
     await eventually_async(lambda: exchange.ready(queue) == 2)
 

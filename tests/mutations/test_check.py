@@ -58,9 +58,8 @@ class Project:
         file.write_text(text)
 
     def path_has(self, *rooms: str) -> None:
-        """The folders that are imported from; and this is pytest's root, whatever is above it."""
-        found = f"[tool.hatch.build]\ndev-mode-dirs = {list(rooms)}\n"
-        self.write("pyproject.toml", f"{found}[tool.pytest.ini_options]\n")
+        """The folders that are imported from."""
+        self.write("pyproject.toml", f"[tool.hatch.build]\ndev-mode-dirs = {list(rooms)}\n")
 
     def guard(self, name: str, test: str, *lines: str) -> None:
         """A guard in halves.py, which `test` is said to watch over."""

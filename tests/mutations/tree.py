@@ -78,7 +78,7 @@ class Tree:
         begun = time.monotonic()
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", *_OPTIONS, *tests],
+                [sys.executable, "-m", "pytest", *self._here(), *_OPTIONS, *tests],
                 cwd=self.folder,
                 env=self._environment(report, root, mutated),
                 capture_output=True,
@@ -89,6 +89,10 @@ class Tree:
         except subprocess.TimeoutExpired:
             code, output = -1, f"no end within {_PATIENCE_S} s"
         return _run(report, code, output, time.monotonic() - begun)
+
+    def _here(self) -> list[str]:
+        """The copy's own settings: without any, those of a folder around it would be taken."""
+        return ["-c", str(self.folder / "pyproject.toml"), "--rootdir", str(self.folder)]
 
     def _environment(self, report: Path, root: Path, mutated: Sequence[str]) -> dict[str, str]:
         # What a surrounding pytest has set is not for this one.

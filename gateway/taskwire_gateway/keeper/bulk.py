@@ -10,13 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from taskwire_core.bulk import BulkChunk, BulkFailure, BulkKind, BulkOperation
 from taskwire_core.errors import RequestError, StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import NewTask, Task
 from taskwire_gateway.bulk_ports import BulkWork
+from taskwire_gateway.keeper.while_leading import WhileLeading
 from taskwire_gateway.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,9 @@ REST = 0.1
 LOOK_S = 0.25
 """How often there is a look for operations when there was none."""
 
-PAUSE_AFTER_ERROR_S = 1.0
+IDLE_S = 1.0
+"""How long to wait after an error, and before asking again who leads."""
+
 KEPT_US = 7 * 24 * 3600 * 1_000_000
 FORGET_S = 600.0
 _BREATH = 50
@@ -51,34 +53,11 @@ class BulkRunner:
         clock: Clock,
     ) -> None:
         self._work = work
-        self._leads = leads
         self._repeat = repeat
         self._wake = wake
         self._clock = clock
         self._forget_at = 0.0
-        self._loop_task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._loop_task = asyncio.create_task(self._run(), name="bulk-operations")
-
-    async def close(self) -> None:
-        """Stop; a chunk that is under way is written all the same."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop_task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                pause_s = await self._step() if self._leads() else LOOK_S
-            except StoreUnavailable:
-                pause_s = PAUSE_AFTER_ERROR_S
-            except Exception:
-                log.exception("bulk operations failed and are tried again")
-                pause_s = PAUSE_AFTER_ERROR_S
-            await asyncio.sleep(pause_s)
+        self.loop = WhileLeading("bulk-operations", self._step, leads=leads, idle_s=IDLE_S)
 
     async def _step(self) -> float:
         """Do one chunk of each operation; how long to leave the writer to others."""

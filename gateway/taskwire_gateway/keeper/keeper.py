@@ -87,12 +87,15 @@ class Keeper:
         """Begin to stand for leader."""
         self._loop_task = asyncio.create_task(self._run(), name="keeper")
 
-    async def close(self) -> None:
-        """Stop, and let another gateway lead."""
+    async def stop(self) -> None:
+        """Begin no sweep any more."""
         if self._loop_task is not None:
             self._loop_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop_task
+            # Awaited itself it would swallow the cancelling of whoever waits here.
+            await asyncio.wait({self._loop_task})
+
+    async def resign(self) -> None:
+        """Let another gateway lead, now that this one has stopped."""
         with suppress(StoreUnavailable):
             await self._leadership.resign()
 

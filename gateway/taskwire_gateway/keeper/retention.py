@@ -6,16 +6,14 @@ grows with it: whatever waits to be deleted, a third of the writer's time is nev
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
-from taskwire_core.errors import StoreUnavailable
 from taskwire_core.sizes import StoreSizes
 from taskwire_gateway.keeper.watched import Observe, unobserved, watched
+from taskwire_gateway.keeper.while_leading import WhileLeading
 from taskwire_gateway.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -61,34 +59,11 @@ class Retention:
         observe: Observe = unobserved,
     ) -> None:
         self._rows = rows
-        self._leads = leads
         self._clock = clock
         self._tasks = tasks
         self._delete = watched("retention", lambda: rows.delete_expired(CHUNK), observe)
         self._due = dict.fromkeys((self._prune, self._forget, self._tell), 0.0)
-        self._loop_task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._loop_task = asyncio.create_task(self._run(), name="retention")
-
-    async def close(self) -> None:
-        """Stop; a chunk that is under way is written all the same."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop_task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                pause_s = await self._step() if self._leads() else LOOK_S
-            except StoreUnavailable:
-                pause_s = LOOK_S
-            except Exception:
-                log.exception("retention failed and is tried again")
-                pause_s = LOOK_S
-            await asyncio.sleep(pause_s)
+        self.loop = WhileLeading("retention", self._step, leads=leads, idle_s=LOOK_S)
 
     async def _step(self) -> float:
         """Do one chunk, and the chores that are due; how long to leave the writer to others."""
