@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import grpc
@@ -18,15 +20,21 @@ from tests.support.admin import read
 from tests.support.eventually import eventually_async
 
 
-async def test_a_durable_call_attaches_again_by_itself_and_runs_once(
-    running: Running, worker: Worker, foundation: Foundation, contracts: Contracts
-) -> None:
+@asynccontextmanager
+async def durable_call(running: Running) -> AsyncIterator[grpc.aio.UnaryUnaryCall[bytes, bytes]]:
+    """A call with the request id "one", by a stub that repeats what may be repeated."""
     options = [("grpc.service_config", service_config("acme.v1.Images"))]
     async with grpc.aio.insecure_channel(running.address, options=options) as channel:
         method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
         method = channel.unary_unary(f"/{SHRINK}")
         data = running.shrink().SerializeToString()
-        call = method(data, metadata=(("taskwire-request-id", "one"),), timeout=30)
+        yield method(data, metadata=(("taskwire-request-id", "one"),), timeout=30)
+
+
+async def test_a_durable_call_attaches_again_by_itself_and_runs_once(
+    running: Running, worker: Worker, foundation: Foundation, contracts: Contracts
+) -> None:
+    async with durable_call(running) as call:
         answer = asyncio.ensure_future(call)
         task_id = await running.made_by("one")
         await running.gateway.drain(timedelta(seconds=5))
@@ -45,12 +53,7 @@ async def test_a_task_that_has_failed_as_unavailable_is_not_asked_for_again(
         numbers = read(running.foundation.instruments.registry)
         return numbers.sum("taskwire_gateway_calls_total", method=SHRINK)
 
-    options = [("grpc.service_config", service_config("acme.v1.Images"))]
-    async with grpc.aio.insecure_channel(running.address, options=options) as channel:
-        method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
-        method = channel.unary_unary(f"/{SHRINK}")
-        data = running.shrink().SerializeToString()
-        call = method(data, metadata=(("taskwire-request-id", "one"),), timeout=30)
+    async with durable_call(running) as call:
         answer = asyncio.ensure_future(refusal(call))
         held = await worker.claim(await running.made_by("one"))
         await worker.fail(held, replace(NOT_THERE, code=Code.UNAVAILABLE))
