@@ -32,6 +32,7 @@ from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.commit import was_committed
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
 from taskwire_db.group import RowInsert, insert_for
+from taskwire_db.kept_connection import KeptConnection, commit
 from taskwire_db.models import deployment, option_sets, signing_keys, task_counters
 from taskwire_db.problems import Contended, translated
 from taskwire_db.turnstile import Turnstile
@@ -89,6 +90,7 @@ class Database:
         self._turnstile = (
             Turnstile(self.url.database, patience_s=BUSY_TIMEOUT_S) if self.is_sqlite else None
         )
+        self._kept = KeptConnection(self.engine)
         self._deployment_id: bytes | None = None
 
     def signing_key(self) -> bytes:
@@ -148,17 +150,12 @@ class Database:
             StoreUnavailable: the database does not answer, or somebody holds it for too long, or
                 its file is gone. Nothing was written, unless it is OutcomeUnknown.
         """
-        with (
-            self._turn(),
-            translated(),
-            self.engine.connect() as connection,
-            connection.begin() as begun,
-        ):
+        with self._turn(), translated(), self._begun() as (connection, commit_as):
             transaction = Transaction(self, connection)
             yield transaction
             number = transaction.finish()
             self._require_file(connection)
-            self._commit(begun, number)
+            commit_as(number)
         self.stored_options.update(dict.fromkeys(transaction.new_options, transaction.now_us))
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
@@ -210,7 +207,18 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._kept.close()
         self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[tuple[sa.Connection, Callable[[str | None], None]]]:
+        """A connection in a transaction, and how to commit it under its number."""
+        if self.is_sqlite:
+            with self._kept.begun() as connection:
+                yield connection, lambda _number: commit(connection)
+            return
+        with self.engine.connect() as connection, connection.begin() as begun:
+            yield connection, lambda number: self._commit(begun, number)
 
     def _commit(self, begun: sa.RootTransaction, number: str | None) -> None:
         try:

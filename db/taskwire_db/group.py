@@ -1,21 +1,24 @@
 """One statement over a group of rows, compiled once and prepared once per connection.
 
-SQLite gets a VALUES list. One of n rows is a different text for every n, which SQLAlchemy does
-not cache: groups are padded with rows of NULLs, which match nothing, to a power of two, so that
-there are eleven texts per statement. PostgreSQL gets an array per column, and one text.
+SQLite gets a VALUES list, written into the text that was compiled for one row. One of n rows is a
+different text for every n, to be prepared and kept by the driver: large groups are padded with
+rows of NULLs, which match nothing, so that there are 37 texts per statement. PostgreSQL gets an
+array per column, and one text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 MAX_ROWS = 1024
+MAX_EXACT = 16
+"""Up to so many rows a group has a text of its own on SQLite: a statement costs more than a row."""
 MAX_PORTION = 64
 """How many rows SQLite gets in one INSERT: a prepared one of more would be megabytes."""
 MAX_ARRAY_BYTES = 16 * 1024 * 1024
@@ -29,13 +32,24 @@ Columns = Mapping[str, sa.types.TypeEngine[Any]]
 Build = Callable[[sa.CTE], sa.ClauseElement]
 
 
+class _Text(NamedTuple):
+    """A compiled statement: the binds before and after those of the group's rows, by name."""
+
+    text: str
+    others: Mapping[str, object]
+    """What its other binds are when nobody says."""
+    before: Sequence[str] = ()
+    after: Sequence[str] = ()
+
+
 class GroupStatement:
     """`build(v)` makes the statement; `v` is a CTE with the named `columns`, a row per item."""
 
     def __init__(self, columns: Columns, build: Build) -> None:
         self._columns = dict(columns)
         self._build = build
-        self._compiled: dict[tuple[str, int], tuple[str, list[str] | None, dict[str, Any]]] = {}
+        self._compiled: dict[str, _Text] = {}
+        self._sized: dict[int, str] = {}
 
     def run(
         self,
@@ -59,13 +73,17 @@ class GroupStatement:
         rows: Sequence[Sequence[object]],
         parameters: Mapping[str, object],
     ) -> Sequence[AnyRow]:
-        dialect = connection.dialect
-        arrays = dialect.name == "postgresql"
-        size = 0 if arrays else 1 << (len(rows) - 1).bit_length()
-        text, positions, values = self._compile(dialect, size)
-        bound = {**values, **parameters, **(self._arrays(rows) if arrays else self._cells(rows))}
-        arguments: Any = bound if positions is None else tuple(bound[p] for p in positions)
-        cursor = _run_by_driver(connection, text, arguments)
+        compiled = self._compile(connection.dialect)
+        others = {**compiled.others, **parameters}
+        if connection.dialect.name == "postgresql":
+            cursor = run_by_driver(connection, compiled.text, others | self._arrays(rows))
+        else:
+            size = _padded(len(rows))
+            arguments = [others[name] for name in compiled.before]
+            arguments.extend(chain.from_iterable(rows))
+            arguments.extend((None,) * (len(self._columns) * (size - len(rows))))
+            arguments.extend([others[name] for name in compiled.after])
+            cursor = run_by_driver(connection, self._of(compiled.text, size), arguments)
         return cursor.fetchall() if cursor.description else []
 
     def _arrays(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
@@ -74,34 +92,51 @@ class GroupStatement:
             for name, column in zip(self._columns, zip(*rows, strict=True), strict=True)
         }
 
-    def _cells(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
-        return {
-            f"{name}_{index}": value
-            for index, row in enumerate(rows)
-            for name, value in zip(self._columns, row, strict=True)
-        }
+    def _of(self, text: str, size: int) -> str:
+        """The statement for so many rows."""
+        if size not in self._sized:
+            self._sized[size] = _for_rows(text, len(self._columns), size)
+        return self._sized[size]
 
-    def _compile(
-        self, dialect: sa.Dialect, size: int
-    ) -> tuple[str, list[str] | None, dict[str, Any]]:
-        key = (dialect.name, size)
-        if key not in self._compiled:
-            v = self._values(size) if size else _rows_of_arrays(self._columns).cte("v")
+    def _compile(self, dialect: sa.Dialect) -> _Text:
+        if dialect.name not in self._compiled:
+            arrays = dialect.name == "postgresql"
+            v = _rows_of_arrays(self._columns).cte("v") if arrays else self._one_row()
             compiled: Any = self._build(v).compile(dialect=dialect)
-            positions = compiled.positiontup
-            self._compiled[key] = (str(compiled), positions, dict(compiled.params))
-        return self._compiled[key]
-
-    def _values(self, size: int) -> sa.CTE:
-        columns = [sa.column(name, type_) for name, type_ in self._columns.items()]
-        data = [
-            tuple(
-                sa.bindparam(f"{name}_{index}", None, type_=type_)
-                for name, type_ in self._columns.items()
+            text, others = str(compiled), dict(compiled.params)
+            self._compiled[dialect.name] = (
+                _Text(text, others) if arrays else self._around(text, others, compiled.positiontup)
             )
-            for index in range(size)
-        ]
-        return sa.values(*columns, name="v").data(data).cte("v")
+        return self._compiled[dialect.name]
+
+    def _around(self, text: str, others: Mapping[str, object], positions: list[str]) -> _Text:
+        names = [f"{name}_0" for name in self._columns]
+        start = positions.index(names[0])
+        end = start + len(names)
+        if positions[start:end] != names:
+            raise AssertionError("a group's cells are not bound one after the other")
+        return _Text(text, others, positions[:start], positions[end:])
+
+    def _one_row(self) -> sa.CTE:
+        columns = [sa.column(name, type_) for name, type_ in self._columns.items()]
+        cells = tuple(
+            sa.bindparam(f"{name}_0", None, type_=type_) for name, type_ in self._columns.items()
+        )
+        return sa.values(*columns, name="v").data([cells]).cte("v")
+
+
+def _padded(rows: int) -> int:
+    """How many rows the text has that takes so many."""
+    step = 1 if rows <= MAX_EXACT else 8 if rows <= MAX_PORTION else MAX_PORTION
+    return -(-rows // step) * step
+
+
+def _for_rows(text: str, columns: int, rows: int) -> str:
+    """A statement with `VALUES (?, …)` for one row, written for so many."""
+    one = f"({', '.join('?' * columns)})"
+    if text.count(f"VALUES {one}") != 1:
+        raise AssertionError("a group's statement has not one VALUES list")
+    return text.replace(f"VALUES {one}", f"VALUES {', '.join([one] * rows)}")
 
 
 def _rows_of_arrays(columns: Columns) -> sa.Select[*tuple[Any, ...]]:
@@ -141,32 +176,32 @@ class RowInsert:
         text = self._compile(connection.dialect)
         if connection.dialect.name != "postgresql":
             for some in self._portions(rows):
-                _run_by_driver(connection, self._of(text, len(some)), list(chain(*some)))
+                run_by_driver(connection, self._of(text, len(some)), list(chain(*some)))
             return found
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
             arrays = {f"{name}_all": list(column) for name, column in columns}
-            cursor = _run_by_driver(connection, text, arrays)
+            cursor = run_by_driver(connection, text, arrays)
             found.extend(cursor.fetchall() if cursor.description else [])
         return found
 
     def _portions(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """`rows` in parts of 64, 32, 16 rows and so on, so that there are few texts to prepare.
+        """`rows` in parts of 64 and 32 rows and a rest, so that there are few texts to prepare.
 
         Not `executemany`: the driver gives up the interpreter for each of its rows, and whoever
         has it then does not give it back at once.
         """
         start = 0
         while left := len(rows) - start:
-            size = min(MAX_PORTION, 1 << left.bit_length() - 1)
+            whole = min(MAX_PORTION, 1 << left.bit_length() - 1)
+            size = left if left <= MAX_EXACT else whole
             yield rows[start : start + size]
             start += size
 
     def _of(self, text: str, rows: int) -> str:
         """The statement for so many rows."""
         if (rows, text) not in self._texts:
-            one = f"({', '.join('?' * len(self._names))})"
-            self._texts[rows, text] = text.replace(one, ", ".join([one] * rows), 1)
+            self._texts[rows, text] = _for_rows(text, len(self._names), rows)
         return self._texts[rows, text]
 
     def _bearable(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -213,7 +248,7 @@ class Prepared:
                 dialect=dialect, compile_kwargs={"literal_binds": True}
             )
             self._texts[dialect.name] = str(compiled)
-        (row,) = _run_by_driver(connection, self._texts[dialect.name], ()).fetchall()
+        (row,) = run_by_driver(connection, self._texts[dialect.name], ()).fetchall()
         return row[0]
 
 
@@ -221,7 +256,7 @@ def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(type_, sa.LargeBinary) and type_.length is None
 
 
-def _run_by_driver(
+def run_by_driver(
     connection: sa.Connection, text: str, arguments: Any
 ) -> Any:  # the driver's cursor
     """Run a compiled statement on the driver itself.

@@ -22,10 +22,10 @@ from taskwire_broker.embedded import EmbeddedExchange, EmbeddedPublisher
 from taskwire_broker.topology import broker_queue
 from taskwire_contracts import Contracts
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.interpreter import prepare_interpreter
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings
 from taskwire_core.task import Dispatch
-from taskwire_core.turns import take_short_turns
 from taskwire_core.user import DEV
 from taskwire_db import operations
 from taskwire_db.database import Database
@@ -118,7 +118,7 @@ def run_embedded(
             worker = make_worker(foundation)
             worker.replay()
             foundation.database.execute(operations.sweep_orphans, None)
-            take_short_turns()
+            prepare_interpreter()
             with uvloop_runner() as runner:
                 runner.run(_serve(settings, contracts, foundation, worker, on_ready, admin))
         finally:

@@ -24,10 +24,10 @@ from taskwire_broker.rabbit_publisher import RabbitPublisher
 from taskwire_contracts import Contracts, load
 from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
+from taskwire_core.interpreter import prepare_interpreter
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.settings import Settings, require_services
 from taskwire_core.task import Dispatch
-from taskwire_core.turns import take_short_turns
 from taskwire_db import revision
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
@@ -90,7 +90,7 @@ def _run(service: str, settings: Settings, tuning: Tuning) -> int:
         database = Database(settings.database_url)
         try:
             revision.check(database)
-            take_short_turns()
+            prepare_interpreter()
             with uvloop_runner() as runner:
                 runner.run(_serve(settings, tuning, contracts, database, admin))
         except StoreUnavailable as error:

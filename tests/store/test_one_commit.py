@@ -29,9 +29,12 @@ class Commits:
         self.count = 0
         self._versions: dict[bytes, int] = {}
         self._last_change = 0
-        sa.event.listen(database.engine, "commit", self._look)
+        # The last thing that is done before every commit.
+        self._require_file = database._require_file
+        database._require_file = self._look  # type: ignore[method-assign]
 
     def _look(self, connection: sa.Connection) -> None:
+        self._require_file(connection)
         self.count += 1
         try:
             check_what_is_seen(connection)

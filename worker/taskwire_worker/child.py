@@ -10,8 +10,8 @@ from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.failpoints import arm
+from taskwire_core.interpreter import prepare_interpreter
 from taskwire_core.logs import log_to_stderr
-from taskwire_core.turns import take_short_turns
 from taskwire_worker.control import (
     Drain,
     FromChild,
@@ -38,7 +38,6 @@ def run_child(descriptor: int, parent: int) -> None:
     assert isinstance(start, Start)
     log_to_stderr(start.settings.log_level, start.settings.log_format)
     arm(start.settings.failpoints, host=parent)
-    take_short_turns()
     observation = Observation()
     observation.listen()
     try:
@@ -51,6 +50,7 @@ def run_child(descriptor: int, parent: int) -> None:
     except StoreUnavailable as error:
         # It may be back soon: the supervisor starts another process after a pause.
         sys.exit(f"taskwire worker: the store does not answer: {error}")
+    prepare_interpreter()
     supervisor.send(Loaded(tuple(workplace.handlers), workplace.queues, workplace.slots))
     _Child(
         supervisor,
