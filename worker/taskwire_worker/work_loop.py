@@ -8,7 +8,6 @@ SQL and gone from the broker. Threads take tasks in the order of their claims.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from taskwire_core.ids import to_text
 from taskwire_core.task import Dispatch
+from taskwire_worker.line import Line
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_AFTER_DEFECT_S = 1.0
@@ -39,7 +39,7 @@ class WorkLoop:
         threads: int,
     ) -> None:
         self._run = run
-        self._claimed: queue.SimpleQueue[Dispatch | None] = queue.SimpleQueue()
+        self._line = Line(threads)
         self._ended = threading.Event()
         self._consuming = [
             threading.Thread(target=self._consume, args=[each], name="consumer", daemon=True)
@@ -49,33 +49,35 @@ class WorkLoop:
             threading.Thread(target=self._work, name="handlers", daemon=True)
             for _ in range(threads)
         ]
+        self._moving = threading.Thread(target=self._line.keep_moving, name="line", daemon=True)
 
     def start(self) -> None:
         """Begins to claim and to run; returns at once."""
-        for thread in [*self._running, *self._consuming]:
+        for thread in [self._moving, *self._running, *self._consuming]:
             thread.start()
 
     def stop(self, timeout_s: float) -> None:
         """Claims nothing more, and waits for the handlers that run, `timeout_s` at most."""
         self._ended.set()
-        for _ in self._running:
-            self._claimed.put(None)
+        self._line.end()
         until = time.monotonic() + timeout_s
-        for thread in [*self._consuming, *self._running]:
+        for thread in [*self._consuming, *self._running, self._moving]:
             if thread.is_alive():
                 thread.join(max(0.0, until - time.monotonic()))
 
     def _consume(self, consumer: Consumer) -> None:
         while not self._ended.is_set():
             try:
-                for dispatch in consumer.claimed():
-                    self._claimed.put(dispatch)
+                if claimed := consumer.claimed():
+                    self._line.put(claimed)
             except Exception:  # the edge: without this thread its queue would stand still
                 _LOG.exception("consuming failed")
                 self._ended.wait(_PAUSE_AFTER_DEFECT_S)
 
     def _work(self) -> None:
-        while (dispatch := self._claimed.get()) is not None:
+        bed = threading.Lock()
+        bed.acquire()
+        while (dispatch := self._line.take(bed)) is not None:
             try:
                 self._run(dispatch.task_id, dispatch.number)
             except Exception:  # the edge: one thread less would be missed for ever

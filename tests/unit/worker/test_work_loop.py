@@ -41,10 +41,12 @@ class Ran:
 
     def __init__(self) -> None:
         self.ids: list[bytes] = []
+        self.begun = 0
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, task_id: bytes, number: int) -> None:
+        self.begun += 1
         self.gate.wait(30)
         self.ids.append(task_id)
         if number == 13:
@@ -109,8 +111,8 @@ def test_a_stopped_loop_has_ended_its_threads_and_run_what_it_had_begun() -> Non
     queue.put(begun)
     loop = WorkLoop([queue], ran, threads=3)
     loop.start()
-    eventually(lambda: not queue.groups)
+    eventually(lambda: ran.begun == 1)
     threading.Timer(0.1, ran.gate.set).start()
     loop.stop(10)
     assert ran.ids == [begun.task_id]
-    assert not any(thread.is_alive() for thread in [*loop._running, *loop._consuming])
+    assert not any(thread.is_alive() for thread in [*loop._running, *loop._consuming, loop._moving])
