@@ -2,8 +2,8 @@
 
 To wake a thread costs more than a short task does, and all of them share one interpreter. So a
 group wakes one thread, which goes on taking tasks without a pause while the others sleep. More
-are woken when tasks wait and those awake are slow, because they wait for something themselves:
-one, two, four, and so on, until nothing waits or nobody sleeps.
+are woken while tasks wait although the interpreter is free, or each takes long: one, two, four,
+and so on, until nothing waits or nobody sleeps.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ _LOOK_S = 0.001
 # host for a processor: one more thread would wait too.
 _LATE_S = 0.0002
 # Then only tasks that take longer than this have more threads woken.
-_PATIENCE_S = 0.005
-# From look to look; tasks as short as this keep the interpreter busy without any more threads.
-_BRISK = 4
+_LONG_LOOK_S = 0.005
 
 
 class Line:
@@ -88,23 +86,17 @@ class Line:
             self._look_while_tasks_wait()
 
     def _look_while_tasks_wait(self) -> None:
-        with self._lock:
-            since, taken, woken = time.monotonic(), self._taken(), 0
+        look_s, woken, taken = _LOOK_S, 0, self._taken()
         while self._waiting and self._asleep:
-            busy = _sleep_until_next_look()
+            busy = _late_after(look_s)
             with self._lock:
-                now = time.monotonic()
-                if self._moves(self._taken() - taken, busy=busy):
-                    woken = 0
-                elif busy and now - since < _PATIENCE_S:
-                    continue
-                else:
+                before, taken = taken, self._taken()
+                slow = taken - before < self._threads - len(self._asleep)
+                if not busy or (slow and look_s == _LONG_LOOK_S):
                     woken = self._wake(min(2 * woken or 1, len(self._waiting)))
-                since, taken = now, self._taken()
-
-    def _moves(self, taken: int, *, busy: bool) -> bool:
-        awake = self._threads - len(self._asleep)
-        return taken >= (awake if busy else max(awake, _BRISK))
+                elif not slow:
+                    woken = 0
+            look_s = _LONG_LOOK_S if busy else _LOOK_S
 
     def _taken(self) -> int:
         return self._put - len(self._waiting)
@@ -116,8 +108,8 @@ class Line:
         return count
 
 
-def _sleep_until_next_look() -> bool:
-    """Whether it took longer than it should have, since the interpreter is busy."""
-    until = time.monotonic() + _LOOK_S
-    time.sleep(_LOOK_S)
+def _late_after(seconds: float) -> bool:
+    """Sleeps; whether it took longer than it should have, since the interpreter is busy."""
+    until = time.monotonic() + seconds
+    time.sleep(seconds)
     return time.monotonic() - until > _LATE_S
