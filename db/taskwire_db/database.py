@@ -31,6 +31,7 @@ from taskwire_db.activity import Activity
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.commit import was_committed
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
+from taskwire_db.glances import Glances
 from taskwire_db.group import RowInsert, insert_for
 from taskwire_db.kept_connection import KeptConnection, commit
 from taskwire_db.models import deployment, option_sets, signing_keys, task_counters
@@ -87,6 +88,7 @@ class Database:
         self.stored_options: dict[int, int] = {}
         """When this process has last committed an option set, by its id."""
         self.engine = engine_for(self.url, writable=writable)
+        self._glances = Glances(self.engine) if self.is_sqlite else None
         self._turnstile = (
             Turnstile(self.url.database, patience_s=BUSY_TIMEOUT_S) if self.is_sqlite else None
         )
@@ -140,6 +142,20 @@ class Database:
             StoreUnavailable: the database does not answer.
         """
         with self.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def glance(self) -> Iterator[sa.Connection]:
+        """A connection for one SELECT that the driver itself runs (see `taskwire_db.group`).
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        if self._glances is None:
+            with self.snapshot() as connection:
+                yield connection
+            return
+        with translated(), self._glances.one() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -208,6 +224,8 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._kept.close()
+        if self._glances is not None:
+            self._glances.close()
         self.engine.dispose()
 
     @contextlib.contextmanager

@@ -31,7 +31,12 @@ from taskwire_db.models import (
     tasks,
     workers,
 )
-from taskwire_db.operations.reading import bearable, tasks_by_id
+from taskwire_db.operations.reading import (
+    bearable,
+    tasks_at_a_glance,
+    tasks_by_id,
+    versions_by_id,
+)
 from taskwire_db.operations.users import read_user, users
 from taskwire_db.sizes import read_sizes
 
@@ -97,8 +102,7 @@ class Reader:
         owner: str | None = None,
     ) -> dict[bytes, Task]:
         """The tasks among `ids` that exist and are `owner`'s (None: anybody's), by id."""
-        with self._database.snapshot() as connection:
-            found = tasks_by_id(self._database, connection, ids, view)
+        found = tasks_at_a_glance(self._database, ids, view)
         if owner is None:
             return found
         return {key: task for key, task in found.items() if task.owner == owner}
@@ -116,8 +120,7 @@ class Reader:
 
     def versions(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """The versions of the tasks among `ids` that exist."""
-        statement = sa.select(tasks.c.id, tasks.c.version).where(tasks.c.id.in_(list(ids)))
-        return {bytes(row[0]): row[1] for row in self._all(statement)}
+        return versions_by_id(self._database, ids)
 
     def find_requests(
         self, owner: str, request_ids: Sequence[str]

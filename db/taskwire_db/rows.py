@@ -72,10 +72,23 @@ def read_tasks(
     more: More = nothing_more,
 ) -> list[Task]:
     """The tasks in `rows`, whose first columns are TASK_COLUMNS."""
-    missing = {row[11] for row in rows} - database.options.keys()
+    missing = _unknown_options(database, rows)
     if missing:
         _load_options(database, connection, missing)
     return [_task(row, database.options, more(row)) for row in rows]
+
+
+def read_known_tasks(
+    database: Database, rows: Sequence[AnyRow], more: More = nothing_more
+) -> list[Task] | None:
+    """The same without asking for options: None when this process has not met some of them."""
+    if _unknown_options(database, rows):
+        return None
+    return [_task(row, database.options, more(row)) for row in rows]
+
+
+def _unknown_options(database: Database, rows: Sequence[AnyRow]) -> set[int]:
+    return {row[11] for row in rows} - database.options.keys()
 
 
 def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, Any]) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 
 import grpc
@@ -13,7 +13,8 @@ from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.errors import RequestError
 from taskwire_core.ids import from_text, new_id
-from taskwire_core.task import ProgressRing, Task
+from taskwire_core.lifecycle import State
+from taskwire_core.task import ProgressRing, Ring, Task, View
 from taskwire_db.feed.embedded import EmbeddedFeed
 from taskwire_gateway.embedded import Foundation
 from taskwire_gateway.store import GatewayStore
@@ -193,7 +194,7 @@ class Desk:
         self.sent: asyncio.Queue[Event] = asyncio.Queue()
         self._watch: asyncio.Task[None] | None = None
 
-    async def watch(self, task_id: str, *, heartbeat_s: float = 10) -> None:
+    async def watch(self, task_id: str, *, heartbeat_s: float = 10, after_version: int = 0) -> None:
         await self.feed.start()
         self.hub.start(self.feed)
         self._watch = asyncio.create_task(
@@ -201,6 +202,7 @@ class Desk:
                 from_text(task_id),
                 self.sent.put,
                 owner="dev",
+                after_version=after_version,
                 heartbeat=timedelta(seconds=heartbeat_s),
             )
         )
@@ -317,6 +319,48 @@ async def test_a_silent_watch_sends_heartbeats(desk: Desk, running: Running) -> 
     assert isinstance(await desk.next(), Task)
     assert isinstance(await desk.next(), Heartbeat)
     assert isinstance(await desk.next(), Heartbeat)
+
+
+async def test_a_watch_that_goes_on_says_at_once_what_the_task_waits_for_and_reads_once(
+    desk: Desk, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = counted_reads(desk, monkeypatch)
+    await desk.watch(await running.submitted(), after_version=1)
+    beat = await desk.next()
+    assert isinstance(beat, Heartbeat)
+    assert beat.task is not None
+    assert beat.task.state is State.QUEUED
+    assert len(reads) == 1
+
+
+async def test_a_doorbell_for_what_all_watchers_have_seen_costs_no_read(
+    desk: Desk, running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.submitted()
+    await desk.feed.start()
+    desk.hub.start(desk.feed)
+    reads = counted_reads(desk, monkeypatch)
+    async with desk.hub.watch(from_text(task_id)) as slot:
+        slot.start_after(1)
+        desk.hub.ring(Ring(from_text(task_id), 1, State.QUEUED))
+        await worker.claim(task_id)
+        found = await slot.take(5)
+    assert isinstance(found, Task)
+    assert found.version == 2
+    assert len(reads) == 1
+
+
+def counted_reads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[bytes]]:
+    """The ids of every read that the desk's store is asked for from now on."""
+    reads: list[Sequence[bytes]] = []
+    really = desk.store.tasks
+
+    async def tasks(ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
+        reads.append(ids)
+        return await really(ids, view)
+
+    monkeypatch.setattr(desk.store, "tasks", tasks)
+    return reads
 
 
 async def test_a_slow_watcher_gets_the_newest_state_only(

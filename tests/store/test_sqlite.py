@@ -20,7 +20,7 @@ from taskwire_db.models import deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
-from tests.store.steps import new_task, unit
+from tests.store.steps import cancel, new_task, unit
 from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
@@ -145,3 +145,30 @@ def test_a_checkpoint_empties_the_log(database: Database, url: str) -> None:
     assert log.stat().st_size > 0
     database.checkpoint()
     assert log.stat().st_size == 0
+
+
+def test_a_thread_that_has_read_holds_up_no_checkpoint(
+    database: Database, reader: Reader, url: str
+) -> None:
+    new = new_task()
+    database.execute(ops.submit, unit(new))
+    for _ in range(2):
+        assert reader.get([new.id])
+    cancel(database, new.id)
+    database.checkpoint()
+    assert Path(url.removeprefix("sqlite:///") + "-wal").stat().st_size == 0
+
+
+def test_every_thread_has_its_own_connection_until_all_are_closed(url: str) -> None:
+    reading = Database(url, writable=False)
+
+    def look() -> sa.Connection:
+        with reading.glance() as first, reading.glance() as second:
+            assert first is second
+            return first
+
+    with ThreadPoolExecutor(1) as thread:
+        kept = {look(), thread.submit(look).result()}
+    assert len(kept) == 2
+    reading.close()
+    assert all(connection.closed for connection in kept)

@@ -14,7 +14,7 @@ from taskwire_core.lifecycle import Event, State
 from taskwire_core.task import Attempt, Payload, Progress, Task, View
 from taskwire_db import codec
 from taskwire_db.database import Database
-from taskwire_db.group import AnyRow, GroupStatement
+from taskwire_db.group import MAX_ROWS, AnyRow, GroupStatement
 from taskwire_db.models import (
     Id,
     task_events,
@@ -24,7 +24,14 @@ from taskwire_db.models import (
     tasks,
 )
 from taskwire_db.operations.follow_ups import shown_follow_ups
-from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
+from taskwire_db.rows import (
+    TASK_COLUMNS,
+    WIDTH,
+    More,
+    nothing_more,
+    read_known_tasks,
+    read_tasks,
+)
 
 MAX_ATTEMPTS_SHOWN = 20
 
@@ -92,15 +99,34 @@ def tasks_by_id(
     """The tasks among `ids` that exist, by id."""
     if not ids:
         return {}
-    keys = [(task_id,) for task_id in ids]
-    if view == View.BASIC:
-        found = read_tasks(database, connection, _basic.run(connection, keys))
-        return {task.id: task for task in found}
-    rows = _outcome.run(connection, keys)
-    found = read_tasks(database, connection, rows, _outcome_of)
+    statement, more = _statement(view)
+    found = read_tasks(database, connection, statement.run(connection, _keys(ids)), more)
     if view == View.FULL:
         found = _with_history(connection, found)
     return {task.id: task for task in found}
+
+
+def tasks_at_a_glance(
+    database: Database, ids: Sequence[bytes], view: View = View.OUTCOME
+) -> dict[bytes, Task]:
+    """The same without a transaction around it, where one statement is enough."""
+    if view != View.FULL and len(ids) <= MAX_ROWS:
+        statement, more = _statement(view)
+        with database.glance() as connection:
+            rows = statement.run(connection, _keys(ids))
+        found = read_known_tasks(database, rows, more)
+        if found is not None:
+            return {task.id: task for task in found}
+    with database.snapshot() as connection:
+        return tasks_by_id(database, connection, ids, view)
+
+
+def _keys(ids: Sequence[bytes]) -> list[tuple[bytes]]:
+    return [(task_id,) for task_id in ids]
+
+
+def _statement(view: View) -> tuple[GroupStatement, More]:
+    return (_basic, nothing_more) if view == View.BASIC else (_outcome, _outcome_of)
 
 
 def _outcome_of(row: AnyRow) -> Mapping[str, Any]:
@@ -151,6 +177,18 @@ def attempts_of(history: Sequence[AnyRow]) -> tuple[Attempt, ...]:
     return tuple(attempts[-MAX_ATTEMPTS_SHOWN:])
 
 
+_versions = GroupStatement(
+    {"id": Id},
+    lambda v: sa.select(tasks.c.id, tasks.c.version).join_from(v, tasks, tasks.c.id == v.c.id),
+)
+
+
+def versions_by_id(database: Database, ids: Sequence[bytes]) -> dict[bytes, int]:
+    """The versions of the tasks among `ids` that exist; each is right by itself."""
+    with database.glance() as connection:
+        return {bytes(row[0]): row[1] for row in _versions.run(connection, _keys(ids))}
+
+
 _result_sizes = GroupStatement(
     {"id": Id},
     lambda v: sa.select(v.c.id, sa.func.length(task_outcomes.c.data)).join_from(
@@ -170,7 +208,7 @@ def bearable(connection: sa.Connection, ids: Sequence[bytes], view: View, max_by
     """How many of the first of `ids` have payloads of `max_bytes` in all: one at least."""
     sizes = dict.fromkeys(ids, 0)
     for statement in _sizes[view] if ids else ():
-        for task_id, size in statement.run(connection, [(task_id,) for task_id in ids]):
+        for task_id, size in statement.run(connection, _keys(ids)):
             sizes[bytes(task_id)] += size or 0
     fitting = sum(total <= max_bytes for total in accumulate(sizes.values()))
     return max(fitting, min(len(ids), 1))

@@ -29,13 +29,12 @@ STORE_PAUSE_S = 0.5
 
 
 class _Watched:
-    """One task with its watchers: the newest version read, and when anything was heard of it."""
+    """One task with its watchers, and when anything was heard of it."""
 
-    __slots__ = ("ended", "heard", "slots", "version")
+    __slots__ = ("ended", "heard", "slots")
 
     def __init__(self, heard: float) -> None:
         self.slots: set[Slot] = set()
-        self.version = 0
         self.heard = heard
         self.ended = False
 
@@ -129,8 +128,9 @@ class WatchHub:
         elif isinstance(ring, ProgressRing):
             for slot in watched.slots:
                 slot.put_progress(ring)
-        elif ring.version > watched.version and (
-            ring.state.terminal or any(not slot.terminal_only for slot in watched.slots)
+        elif any(
+            ring.version > slot.seen and (ring.state.terminal or not slot.terminal_only)
+            for slot in watched.slots
         ):
             watched.ended = watched.ended or ring.state.terminal
             self._want([ring.task_id])
@@ -193,7 +193,6 @@ class WatchHub:
         watched = self._watched.get(task_id)
         if watched is None:
             return
-        watched.version = max(watched.version, task.version)
         watched.ended = task.state.terminal
         for slot in watched.slots:
             slot.put_task(task)

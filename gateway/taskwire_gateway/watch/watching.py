@@ -98,7 +98,7 @@ class Watching:
             if task.version > after_version:
                 await send(task)
             else:
-                await send(await self._heartbeat(task_id))
+                await send(_sign_of_life(task))
             if task.state.terminal:
                 if ARMED:
                     hit("watch.ending")
@@ -170,9 +170,12 @@ class Watching:
         return await self._tasks.find(task.id, View.FULL) or task
 
     async def _heartbeat(self, task_id: bytes) -> Heartbeat:
-        """A sign of life; a task that has not started says what it waits for."""
-        task = await self._tasks.find(task_id, View.BASIC)
-        return Heartbeat(task if task is not None and task.state in WAITING else None)
+        return _sign_of_life(await self._tasks.find(task_id, View.BASIC))
+
+
+def _sign_of_life(task: Task | None) -> Heartbeat:
+    """A task that has not started says what it waits for."""
+    return Heartbeat(task if task is not None and task.state in WAITING else None)
 
 
 def _cut(end: End) -> RequestError:
