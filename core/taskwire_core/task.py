@@ -165,6 +165,8 @@ class Dispatch(Struct, frozen=True, gc=False):
     type: str
     queue: str
     number: int
+    version: int = 0
+    """The task's, in which it is dispatched; 0 where nobody knows. It is not in the message."""
 
 
 class Ring(Struct, frozen=True, gc=False):

@@ -231,6 +231,7 @@ def surroundings(
             on_resync=hearing.resync,
             on_backlog=hearing.backlog,
             on_changes=hearing.changes,
+            wanted=hearing.wanted,
         )
 
     def publisher(

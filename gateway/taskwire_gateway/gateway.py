@@ -19,7 +19,7 @@ from taskwire_contracts.validation import Rules
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.page_tokens import PageTokens
-from taskwire_core.task import Dispatch
+from taskwire_core.task import AnyRing, Dispatch
 from taskwire_gateway import operators
 from taskwire_gateway.admission import Admission, Kind
 from taskwire_gateway.bulk_ports import BulkStore
@@ -210,10 +210,11 @@ class Gateway:
         self._change_hub = ChangeHub(around.store.changes)
         self._feed = around.make_feed(
             Hearing(
-                ring=self._hub.ring,
+                ring=self._rang,
                 resync=self._resync,
                 backlog=self._dispatcher.spilled.set,
                 changes=self._change_hub.heard,
+                wanted=self._dispatcher.unmarked,
             )
         )
         self._broker = around.make_broker(
@@ -318,6 +319,10 @@ class Gateway:
             hit("drain.leaving")
         with suppress(StoreUnavailable):
             await self._store.retire()
+
+    def _rang(self, ring: AnyRing) -> None:
+        self._hub.ring(ring)
+        self._dispatcher.unmarked.hear(ring)
 
     def _resync(self) -> None:
         self._hub.resync()

@@ -242,6 +242,7 @@ def _feed(
         on_resync=hearing.resync,
         on_backlog=hearing.backlog,
         on_changes=hearing.changes,
+        wanted=hearing.wanted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,6 +88,7 @@ class Hearing:
     resync: Callable[[], None]
     backlog: Callable[[], None]
     changes: Callable[[Sequence[ProgressRing]], None]
+    wanted: Container[bytes]
 
 
 class Announcements(Protocol):

@@ -52,6 +52,7 @@ class Heard:
         self.resyncs = 0
         self.changes: list[Sequence[ProgressRing]] = []
         self.backlogs = 0
+        self.wanted: set[bytes] = set()
 
     def at_least(self, count: int) -> bool:
         return len(self.rings) >= count
@@ -83,6 +84,7 @@ class EmbeddedSide:
             on_resync=heard.on_resync,
             on_backlog=heard.on_backlog,
             on_changes=heard.changes.append,
+            wanted=heard.wanted,
         )
 
     def bell(self, worker_id: bytes, on_cancel: OnCancel) -> CancelBell:
@@ -105,6 +107,7 @@ class RedisSide:
             on_resync=heard.on_resync,
             on_backlog=heard.on_backlog,
             on_changes=heard.changes.append,
+            wanted=heard.wanted,
             quiet=0.3,
             patience=0.3,
         )
@@ -157,6 +160,21 @@ async def test_a_subscribed_task_rings_in_order(
 
     await eventually_async(lambda: len(heard.rings) == 100)
     assert heard.rings == [Ring(one.id, each.version, one.state) for each in moves(one, 100)]
+
+
+async def test_tasks_that_its_gateway_wants_ring_without_a_subscription(
+    feed: Feed, announcer: Announcer, heard: Heard
+) -> None:
+    one, other, last = (task(state=State.RUNNING) for _ in range(3))
+    heard.wanted.add(one.id)
+    announcer.announce([one, other])
+    await eventually_async(lambda: heard.rings == [Ring(one.id, one.version, one.state)])
+
+    heard.wanted.clear()
+    await feed.subscribe(last.id)
+    announcer.announce([one, last])
+    await eventually_async(lambda: heard.at_least(2))
+    assert heard.rings[1:] == [Ring(last.id, last.version, last.state)]
 
 
 async def test_a_deleted_task_rings_a_last_time_and_its_snapshot_is_gone(

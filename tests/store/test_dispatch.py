@@ -20,7 +20,7 @@ def take(database: Database, limit: int = 10) -> list[Dispatch]:
 
 
 def dispatch_of(task: Task) -> Dispatch:
-    return Dispatch(task.id, task.type, task.queue, task.dispatch)
+    return Dispatch(task.id, task.type, task.queue, task.dispatch, task.version)
 
 
 def test_a_row_is_taken_by_one_gateway_only(database: Database) -> None:
@@ -60,7 +60,7 @@ def test_a_task_that_met_no_handler_is_sent_again(database: Database) -> None:
     database.execute(ops.mark_dispatched, dispatch_of(made))
     database.execute(ops.undispatch, dispatch_of(made))
     (again,) = take(database)
-    assert again.number == made.dispatch + 1
+    assert (again.number, again.version) == (made.dispatch + 1, made.version)
 
 
 def test_what_the_broker_lost_is_dispatched_again(database: Database, clock: ManualClock) -> None:

@@ -7,11 +7,11 @@ import contextlib
 import logging
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from taskwire_core.lifecycle import State
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Ring, Task
-from taskwire_db.feed.ports import OnBacklog, OnCancel, OnChanges, OnRing
+from taskwire_db.feed.ports import Either, OnBacklog, OnCancel, OnChanges, OnRing
 from taskwire_db.feed.wire import outcome, worth_a_snapshot
 
 _SNAPSHOTS_KEPT = 1024
@@ -98,6 +98,7 @@ class EmbeddedFeed:
         on_resync: Callable[[], None],
         on_backlog: OnBacklog = lambda: None,
         on_changes: OnChanges = lambda progress: None,
+        wanted: Container[bytes] = (),
     ) -> None:
         self._bus = bus
         self._on_ring = on_ring
@@ -105,7 +106,8 @@ class EmbeddedFeed:
         self._on_changes = on_changes
         self._listeners = 0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wanted: Counter[bytes] = Counter()
+        self._subscribed: Counter[bytes] = Counter()
+        self._wanted = Either(self._subscribed, wanted)
 
     @property
     def listening(self) -> bool:
@@ -120,12 +122,12 @@ class EmbeddedFeed:
         self._bus.feeds.discard(self)
 
     async def subscribe(self, task_id: bytes) -> None:
-        self._wanted[task_id] += 1
+        self._subscribed[task_id] += 1
 
     def unsubscribe(self, task_id: bytes) -> None:
-        self._wanted[task_id] -= 1
-        if self._wanted[task_id] <= 0:
-            del self._wanted[task_id]
+        self._subscribed[task_id] -= 1
+        if self._subscribed[task_id] <= 0:
+            del self._subscribed[task_id]
 
     async def listen(self) -> None:
         self._listeners += 1

@@ -5,7 +5,7 @@ All of it is best effort. Whoever relies on a ring also looks into SQL from time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Task
@@ -22,6 +22,18 @@ this progress."""
 
 OnCancel = Callable[[bytes, int], None]
 """Called with a task's id and its running attempt, in a thread of the bell's; must not raise."""
+
+
+class Either:
+    """What is in one or the other."""
+
+    def __init__(self, one: Container[bytes], other: Container[bytes]) -> None:
+        self._one = one
+        self._other = other
+
+    def __contains__(self, task_id: object) -> bool:
+        """Whether it is."""
+        return task_id in self._one or task_id in self._other
 
 
 class Announcer(Protocol):
@@ -48,7 +60,8 @@ class Feed(Protocol):
 
     Made with `on_ring`, `on_backlog`, `on_changes`, and with `on_resync()`, which is called after
     rings may have been missed (the connection was lost and is back, with all subscriptions):
-    look into SQL for everything that is watched.
+    look into SQL for everything that is watched. `wanted` are tasks whose rings it gets as well,
+    without the promise of `subscribe`.
     """
 
     async def start(self) -> None:

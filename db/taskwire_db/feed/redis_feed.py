@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from taskwire_core.task import Task
-from taskwire_db.feed.ports import OnBacklog, OnChanges, OnRing
+from taskwire_db.feed.ports import Either, OnBacklog, OnChanges, OnRing
 from taskwire_db.feed.subscription import Subscription
 from taskwire_db.feed.wire import Names, decode_news, decode_snapshot
 
@@ -43,6 +43,7 @@ class RedisFeed:
         on_resync: Callable[[], None],
         on_backlog: OnBacklog = lambda: None,
         on_changes: OnChanges = lambda progress: None,
+        wanted: Container[bytes] = (),
         quiet: float = 5.0,
         patience: float = 2.0,
     ) -> None:
@@ -50,7 +51,8 @@ class RedisFeed:
         self._on_ring = on_ring
         self._on_backlog = on_backlog
         self._on_changes = on_changes
-        self._wanted: Counter[bytes] = Counter()
+        self._subscribed: Counter[bytes] = Counter()
+        self._wanted = Either(self._subscribed, wanted)
         self._listeners = 0
         self._subscription = Subscription(
             url,
@@ -89,12 +91,12 @@ class RedisFeed:
             await self._reads.aclose()
 
     async def subscribe(self, task_id: bytes) -> None:
-        self._wanted[task_id] += 1
+        self._subscribed[task_id] += 1
 
     def unsubscribe(self, task_id: bytes) -> None:
-        self._wanted[task_id] -= 1
-        if self._wanted[task_id] <= 0:
-            del self._wanted[task_id]
+        self._subscribed[task_id] -= 1
+        if self._subscribed[task_id] <= 0:
+            del self._subscribed[task_id]
 
     async def listen(self) -> None:
         self._listeners += 1
@@ -130,7 +132,7 @@ class RedisFeed:
         for ring in news.rings:
             self._on_ring(ring)
         for progress in news.progress:
-            if progress.task_id in self._wanted:
+            if progress.task_id in self._subscribed:
                 self._on_ring(progress)
         if news.backlog:
             self._on_backlog()

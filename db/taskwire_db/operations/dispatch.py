@@ -88,7 +88,8 @@ def _take(tx: Transaction, request: Backlog) -> list[Dispatch]:
         },
     ).all()
     found = [
-        (-row[4], bytes(row[0]), Dispatch(bytes(row[0]), row[1], row[2], row[3])) for row in rows
+        (-row[5], bytes(row[0]), Dispatch(bytes(row[0]), row[1], row[2], row[3], row[4]))
+        for row in rows
     ]
     # RETURNING has no order; within one owner's turn, the order of ids is the order of age.
     return [dispatch for _, _, dispatch in sorted(found, key=lambda item: item[:2])]
@@ -117,7 +118,14 @@ def _take_statement() -> sa.Update:
         sa.update(tasks)
         .values(gateway_id=sa.bindparam("gateway", type_=Id))
         .where(tasks.c.id.in_(chosen), _queued, tasks.c.gateway_id.is_(None))
-        .returning(tasks.c.id, tasks.c.type, tasks.c.queue, tasks.c.dispatch, tasks.c.priority)
+        .returning(
+            tasks.c.id,
+            tasks.c.type,
+            tasks.c.queue,
+            tasks.c.dispatch,
+            tasks.c.version,
+            tasks.c.priority,
+        )
     )
 
 

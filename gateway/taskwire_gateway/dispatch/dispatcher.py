@@ -1,9 +1,9 @@
 """The dispatcher: hands this gateway's queued tasks to the broker, after their answers.
 
-A dispatch goes outbox → unconfirmed → confirmed → marked in SQL. A refused one waits and is
-published again; nothing is published twice while its confirm is outstanding. Rows that this
-gateway does not take (no window, no broker, no worker, a pause) stay in SQL for the leader's
-backlog.
+A dispatch goes outbox → unconfirmed → confirmed → marked in SQL, unless its task is heard to be
+claimed by then (`unmarked.py`). A refused one waits and is published again; nothing is published
+twice while its confirm is outstanding. Rows that this gateway does not take (no window, no
+broker, no worker, a pause) stay in SQL for the leader's backlog.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import suppress
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Dispatch, Task
+from taskwire_gateway.dispatch.unmarked import Key, Unmarked, key_of
 from taskwire_gateway.dispatch.window import Windows
 from taskwire_gateway.ports import Broker, DispatchMarks
 from taskwire_gateway.queue_ports import PausedQueues
@@ -29,8 +30,6 @@ MARK_PAUSE_S = 0.25
 RETRY_PAUSE_S = 1.0
 UNSURE_S = 1.0
 UNSURE_BUSY_S = 5.0
-
-_Key = tuple[bytes, int]
 
 
 class Dispatcher:
@@ -53,9 +52,10 @@ class Dispatcher:
         self._windows = Windows()
         self._outbox: list[Dispatch] = []
         # A task that ran and came back may be dispatched anew while its last confirm is open.
-        self._unconfirmed: dict[_Key, Dispatch] = {}
-        self._refused: dict[_Key, Dispatch] = {}
-        self._to_mark: list[Dispatch] = []
+        self._unconfirmed: dict[Key, Dispatch] = {}
+        self._refused: dict[Key, Dispatch] = {}
+        self.unmarked = Unmarked()
+        """What the feed may tell of tasks that are to be marked."""
         self._active = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -128,8 +128,8 @@ class Dispatcher:
     def confirmed(self, dispatches: Sequence[Dispatch]) -> None:
         """The broker has these."""
         for found in dispatches:
-            self._unconfirmed.pop(_key(found), None)
-        self._to_mark.extend(dispatches)
+            self._unconfirmed.pop(key_of(found), None)
+        self.unmarked.confirm(dispatches)
         self._active.set()
         if ARMED:
             hit("publish.confirmed")
@@ -137,8 +137,8 @@ class Dispatcher:
     def refused(self, dispatches: Sequence[Dispatch]) -> None:
         """The broker does not have these, or nobody knows."""
         for found in dispatches:
-            self._unconfirmed.pop(_key(found), None)
-            self._refused[_key(found)] = found
+            self._unconfirmed.pop(key_of(found), None)
+            self._refused[key_of(found)] = found
         self._retry_later()
 
     def connected(self) -> None:
@@ -151,13 +151,14 @@ class Dispatcher:
             return
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._flush)
+        self.unmarked.send(dispatches)
         self._outbox.extend(dispatches)
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
         assert self._broker is not None, "the dispatcher was not started"
-        new = [found for found in outbox if _key(found) not in self._unconfirmed]
-        self._unconfirmed.update((_key(found), found) for found in new)
+        new = [found for found in outbox if key_of(found) not in self._unconfirmed]
+        self._unconfirmed.update((key_of(found), found) for found in new)
         try:
             if ARMED:
                 hit("publish.begun")
@@ -204,18 +205,18 @@ class Dispatcher:
         return unsure or self._publishing() or self._windows.any()
 
     def _publishing(self) -> bool:
-        return bool(self._outbox or self._unconfirmed or self._refused or self._to_mark)
+        return bool(self._outbox or self._unconfirmed or self._refused or self.unmarked.confirmed)
 
     async def _mark(self) -> None:
-        if not self._to_mark:
+        marking = self.unmarked.take()
+        if not marking:
             return
-        marking, self._to_mark = self._to_mark, []
         try:
             await self._marks.mark_dispatched(marking)
             if ARMED:
                 hit("publish.marked")
         except BaseException:
-            self._to_mark = marking + self._to_mark
+            self.unmarked.put_back(marking)
             raise
 
     async def _make_sure(self) -> None:
@@ -241,17 +242,14 @@ class Dispatcher:
 
     async def _measure(self) -> None:
         outstanding = Counter(await self._marks.dispatched())
-        for found in (*self._unconfirmed.values(), *self._refused.values(), *self._to_mark):
+        unmarked = self.unmarked.confirmed
+        for found in (*self._unconfirmed.values(), *self._refused.values(), *unmarked):
             outstanding[found.queue] += 1
         now = self._monotonic()
         self._windows.measured(outstanding, elapsed_s=now - self._measured_at)
         self._measured_at = now
 
 
-def _key(dispatch: Dispatch) -> _Key:
-    return dispatch.task_id, dispatch.number
-
-
 def dispatch_of(task: Task) -> Dispatch:
     """The message that `task` is published with."""
-    return Dispatch(task.id, task.type, task.options.queue, task.dispatch)
+    return Dispatch(task.id, task.type, task.options.queue, task.dispatch, task.version)
