@@ -76,15 +76,15 @@ class GroupStatement:
         compiled = self._compile(connection.dialect)
         others = {**compiled.others, **parameters}
         if connection.dialect.name == "postgresql":
-            cursor = run_by_driver(connection, compiled.text, others | self._arrays(rows))
+            found = run_by_driver(connection, compiled.text, others | self._arrays(rows))
         else:
             size = _padded(len(rows))
             arguments = [others[name] for name in compiled.before]
             arguments.extend(chain.from_iterable(rows))
             arguments.extend((None,) * (len(self._columns) * (size - len(rows))))
             arguments.extend([others[name] for name in compiled.after])
-            cursor = run_by_driver(connection, self._of(compiled.text, size), arguments)
-        return cursor.fetchall() if cursor.description else []
+            found = run_by_driver(connection, self._of(compiled.text, size), arguments)
+        return found
 
     def _arrays(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
         return {
@@ -181,8 +181,7 @@ class RowInsert:
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
             arrays = {f"{name}_all": list(column) for name, column in columns}
-            cursor = run_by_driver(connection, text, arrays)
-            found.extend(cursor.fetchall() if cursor.description else [])
+            found.extend(run_by_driver(connection, text, arrays))
         return found
 
     def _portions(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -248,7 +247,7 @@ class Prepared:
                 dialect=dialect, compile_kwargs={"literal_binds": True}
             )
             self._texts[dialect.name] = str(compiled)
-        (row,) = run_by_driver(connection, self._texts[dialect.name], ()).fetchall()
+        (row,) = run_by_driver(connection, self._texts[dialect.name], ())
         return row[0]
 
 
@@ -256,23 +255,22 @@ def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
     return isinstance(type_, sa.LargeBinary) and type_.length is None
 
 
-def run_by_driver(
-    connection: sa.Connection, text: str, arguments: Any
-) -> Any:  # the driver's cursor
-    """Run a compiled statement on the driver itself.
+def run_by_driver(connection: sa.Connection, text: str, arguments: Any) -> Sequence[AnyRow]:
+    """What a compiled statement returns that is run on the driver itself.
 
     SQLAlchemy's execution contexts and result rows add a third to the cost of a large group.
-    Its errors are kept.
+    Its errors are kept, those as well that SQLite meets only on the way to a later row.
     """
     dialect: Any = connection.dialect
     cursor: Any = connection.connection.cursor()
     try:
         cursor.execute(text, arguments)
+        found: Sequence[AnyRow] = cursor.fetchall() if cursor.description else []
     except dialect.loaded_dbapi.Error as error:
         raise exc.DBAPIError.instance(
             text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
         ) from error
-    return cursor
+    return found
 
 
 def insert_for(dialect: sa.Dialect, table: sa.Table) -> Any:  # both dialects' Insert

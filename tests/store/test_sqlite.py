@@ -16,7 +16,8 @@ from taskwire_core.errors import StoreUnavailable
 from taskwire_db import engines
 from taskwire_db import operations as ops
 from taskwire_db.database import Database
-from taskwire_db.models import deployment
+from taskwire_db.group import GroupStatement
+from taskwire_db.models import Id, deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
@@ -172,3 +173,32 @@ def test_every_thread_has_its_own_connection_until_all_are_closed(url: str) -> N
     assert len(kept) == 2
     reading.close()
     assert all(connection.closed for connection in kept)
+
+
+def test_an_error_on_the_way_to_a_later_row_says_that_the_database_is_away(
+    database: Database, reader: Reader
+) -> None:
+    made = [new_task(), new_task()]
+    for new in made:
+        database.execute(ops.submit, unit(new))
+    ids = [new.id for new in made]
+    met: list[int] = []
+
+    def fail(_id: bytes) -> int:
+        met.append(1)
+        if len(met) == 2:
+            raise ValueError
+        return 1
+
+    statement = GroupStatement({"id": Id}, lambda v: sa.select(sa.func.fail(v.c.id)).select_from(v))
+
+    def look() -> None:
+        with reader.database.glance() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.create_function("fail", 1, fail)
+            statement.run(connection, [(task_id,) for task_id in ids])
+
+    with pytest.raises(StoreUnavailable):
+        look()
+    assert reader.get(ids).keys() == set(ids)
