@@ -37,9 +37,10 @@ def test_a_task_that_is_given_back_is_dispatched_anew(database: Database) -> Non
     sent = Dispatch(made.id, made.type, made.queue, made.dispatch)
     database.execute(ops.mark_dispatched, sent)
     task = claimed(database, made.id, worker(database))
-    database.execute(ops.settle, recovery.handed_back(task, "drain"))
+    back = database.execute(ops.settle, recovery.handed_back(task, "drain"))
+    assert back is not None
     taken = database.execute(ops.take_backlog, ops.Backlog(made.queue, (made.type,), 10, new_id()))
-    assert taken == [replace(sent, number=sent.number + 1)]
+    assert taken == [replace(sent, number=sent.number + 1, version=back.version)]
 
 
 def test_an_at_most_once_task_of_a_worker_that_ends_is_lost_and_not_given_back(
