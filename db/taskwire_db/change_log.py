@@ -1,12 +1,13 @@
 """Reading the change log: what became visible between two places of it, page by page.
 
 A place is what a reader could see: on SQLite the number of the last transaction, on PostgreSQL a
-snapshot, as `pg_current_snapshot()` writes it. `operations/changes.py` says why.
+snapshot, as `pg_current_snapshot()` writes it. `change_entry.py` says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,16 +15,22 @@ import sqlalchemy as sa
 from taskwire_core.changes import Change, ChangePage, Cursor, CursorExpired
 from taskwire_core.task import Task
 from taskwire_db import codec
+from taskwire_db.change_entry import entries_in
 from taskwire_db.database import Database
 from taskwire_db.group import AnyRow, GroupStatement
 from taskwire_db.models import Id, deployment, task_changes, task_outcomes, tasks
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
 
+_Written = tuple[int, bytes, str, bool]
+"""A row's number, and a task of it with its owner and whether it was deleted."""
+
 _c = task_changes.c
-_here = sa.tuple_(_c.number, _c.task_id)
 _pruned = sa.select(deployment.c.pruned_number)
-_last = sa.select(deployment.c.change_number)
+_last = sa.select(sa.func.coalesce(sa.func.max(_c.number), 0))
 _snapshot = sa.text("SELECT pg_current_snapshot()::text")
+
+_ROWS = 100
+"""How many rows are read at once; each may name thousands of tasks, and most name few."""
 
 
 def head(database: Database, connection: sa.Connection) -> Cursor:
@@ -43,22 +50,36 @@ def read_changes(
     log = _SqliteLog(after) if database.is_sqlite else _PostgresqlLog(after)
     log.require(pruned=connection.execute(_pruned).scalar_one(), now=now)
     upto = after.upto or now
-    rows = connection.execute(
-        sa.select(_c.number, _c.task_id, _c.owner, _c.deleted)
-        .where(*log.between(upto), _here > _place(after))
-        .order_by(_c.number, _c.task_id)
-        .limit(limit)
-    ).all()
-    full = len(rows) == limit
-    changes = _last_of_each(rows, after.since, upto)
+    written = list(islice(_written(connection, log.between(upto), after), limit))
+    full = len(written) == limit
+    changes = _last_of_each(written, after.since, upto)
     found = _judged(database, connection, [c.task_id for c in changes if not c.deleted])
     next_ = changes[-1].cursor if full else Cursor(upto)
     # A place within a page is of a moment that may have passed long ago.
     return ChangePage(changes, found, next_, more=full or upto != now)
 
 
-def _place(cursor: Cursor) -> sa.Tuple:
-    return sa.tuple_(sa.literal(cursor.number, sa.BigInteger()), sa.literal(cursor.task_id, Id))
+def _written(
+    connection: sa.Connection, between: Sequence[sa.ColumnElement[bool]], after: Cursor
+) -> Iterator[_Written]:
+    """What the log's rows say behind `after`, in the order of numbers and then of ids."""
+    for number, tasks_ in _rows(connection, between, after.number):
+        for task_id, owner, deleted in entries_in(tasks_):
+            if (number, task_id) > (after.number, after.task_id):
+                yield number, task_id, owner, deleted
+
+
+def _rows(
+    connection: sa.Connection, between: Sequence[sa.ColumnElement[bool]], first: int
+) -> Iterator[AnyRow]:
+    """The rows from `first` on, a few at a time."""
+    columns = sa.select(_c.number, _c.tasks).where(*between).order_by(_c.number).limit(_ROWS)
+    while True:
+        rows = connection.execute(columns.where(_c.number >= first)).all()
+        yield from rows
+        if len(rows) < _ROWS:
+            return
+        first = rows[-1].number + 1
 
 
 def _visible(database: Database, connection: sa.Connection) -> str:
@@ -129,13 +150,12 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _last_of_each(rows: Sequence[AnyRow], since: str, upto: str) -> tuple[Change, ...]:
+def _last_of_each(written: Sequence[_Written], since: str, upto: str) -> tuple[Change, ...]:
     found: dict[bytes, Change] = {}
-    for number, key, owner, deleted in rows:
-        task_id = bytes(key)
+    for number, task_id, owner, deleted in written:
         found.pop(task_id, None)
         cursor = Cursor(since, upto, number, task_id)
-        found[task_id] = Change(task_id, owner, bool(deleted), cursor)
+        found[task_id] = Change(task_id, owner, deleted, cursor)
     return tuple(found.values())
 
 

@@ -28,6 +28,7 @@ from taskwire_core.page_tokens import KEY_BYTES
 from taskwire_core.task import Deleted, Task
 from taskwire_db import codec
 from taskwire_db.activity import Activity
+from taskwire_db.change_entry import ChangeEntry
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.commit import was_committed
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
@@ -266,14 +267,13 @@ class Transaction:
         self.lease_us = moment.lease_us
         self.boot = moment.boot
         self.changed: list[Task | Deleted] = []
-        self.change_number: int | None = None
-        """This transaction's place in the change log, once it has one (`operations/changes.py`)."""
+        self.entry = ChangeEntry()
         self.new_options: set[int] = set()
         self._counts: Counter[tuple[str, str, str, int]] = Counter()
         self._activity = Activity()
 
     def moved(self, task: Task, source: State | None) -> None:
-        """Record that `task` came into its state from `source`: for doorbells and counters.
+        """Record that `task` came into its state from `source`: for doorbells, counters, the log.
 
         A new task (no source) rings nobody: nothing can wait for it before it is there.
         """
@@ -282,11 +282,13 @@ class Transaction:
             self._counts[task.type, task.queue, task.owner, source] -= 1
         self._counts[task.type, task.queue, task.owner, task.state] += 1
         self._activity.note(task.queue, source, task.state)
+        self.entry.add(task.id, task.owner)
 
     def erased(self, task_id: bytes, *, type: str, queue: str, owner: str, state: State) -> None:
-        """Record that a task is deleted: for doorbells and counters."""
+        """Record that a task is deleted: for doorbells, counters and the change log."""
         self.changed.append(Deleted(task_id))
         self._counts[type, queue, owner, state] -= 1
+        self.entry.add(task_id, owner, deleted=True)
 
     def options_id(self, options: TaskOptions) -> int:
         """The id of an option set, which is stored when it is new."""
@@ -300,12 +302,13 @@ class Transaction:
         return key
 
     def finish(self) -> str | None:
-        """Write the counters' deltas; called once, before the commit.
+        """Write the log's row and the counters' deltas; called once, before the commit.
 
         The number by which PostgreSQL knows this transaction, if it has moved a task: what
         becomes of any other can be told by doing it again.
         """
         shard = self.database.shard
+        self.entry.write(self.connection, now_us=self.now_us)
         # In one order, so that two transactions never wait for one another.
         rows = [(*key, shard, count) for key, count in sorted(self._counts.items()) if count]
         numbers = _add_counts.run(self.connection, rows)

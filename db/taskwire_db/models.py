@@ -36,8 +36,6 @@ deployment = sa.Table(
     metadata,
     sa.Column("id", Id, primary_key=True),
     sa.Column("create_time", Micros, nullable=False),
-    # The number of SQLite's last transaction that changed a task; PostgreSQL numbers its own.
-    sa.Column("change_number", sa.BigInteger, nullable=False, server_default="0"),
     # Up to which number the change log was pruned.
     sa.Column("pruned_number", sa.BigInteger, nullable=False, server_default="0"),
 )
@@ -241,20 +239,27 @@ task_progress = sa.Table(
 task_changes = sa.Table(
     "task_changes",
     metadata,
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("task_id", Id, primary_key=True),
-    sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("deleted", sa.SmallInteger, nullable=False),
+    # An INTEGER is what SQLite counts by itself.
+    sa.Column(
+        "number",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
     sa.Column("change_time", Micros, nullable=False),
-    sqlite_with_rowid=False,
+    # Their ids by owner, packed (see `change_entry.py`).
+    sa.Column("tasks", sa.LargeBinary, nullable=False),
 )
 
-_is_deletion = task_changes.c.deleted == sa.literal_column("1")
-sa.Index(
-    "ix_task_changes_deleted",
-    task_changes.c.task_id,
-    sqlite_where=_is_deletion,
-    postgresql_where=_is_deletion,
+# Who asks for a task that is gone hears for an hour that it was deleted.
+task_deletions = sa.Table(
+    "task_deletions",
+    metadata,
+    sa.Column("task_id", Id, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("delete_time", Micros, nullable=False),
+    sa.Index("ix_task_deletions_delete_time", "delete_time"),
+    sqlite_with_rowid=False,
 )
 
 task_counters = sa.Table(

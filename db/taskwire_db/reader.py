@@ -25,8 +25,8 @@ from taskwire_db.models import (
     gateways,
     is_state,
     option_sets,
-    task_changes,
     task_counters,
+    task_deletions,
     task_requests,
     tasks,
     workers,
@@ -246,13 +246,11 @@ class Reader:
         return [row[0] for row in self._all(statement)]
 
     def was_deleted(self, task_id: bytes, *, owner: str) -> bool:
-        """Whether `owner` had this task and it was deleted, as far as the change log goes back."""
-        statement = sa.select(task_changes.c.number).where(
-            task_changes.c.task_id == task_id,
-            task_changes.c.deleted == sa.literal_column("1"),
-            task_changes.c.owner == owner,
+        """Whether `owner` had this task and it was deleted, in the last hour at least."""
+        statement = sa.select(task_deletions.c.task_id).where(
+            task_deletions.c.task_id == task_id, task_deletions.c.owner == owner
         )
-        return bool(self._all(statement.limit(1)))
+        return bool(self._all(statement))
 
     def change_head(self) -> Cursor:
         """The place in the change log behind everything that is committed."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_db.database import Database
 
-NEEDED = "0009"
+NEEDED = "0010"
 """The revision that this version of taskwire works with: that of the newest migration."""
 
 _TABLE = "alembic_version"

@@ -180,7 +180,7 @@ class Writer:
                     pending.result = result
             if ARMED:
                 hit("write.executed")
-            logged = transaction.change_number is not None
+            logged = bool(transaction.entry)
             return transaction.changed if transaction.changed or logged else None
 
         return self._database.write(work)

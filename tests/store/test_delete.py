@@ -30,7 +30,7 @@ from tests.store.steps import (
     succeed,
 )
 
-COUNTED_OR_LOGGED = {"task_counters", "task_changes"}
+COUNTED_OR_LOGGED = {"task_counters", "task_changes", "task_deletions"}
 
 
 def leftovers(database: Database) -> dict[str, int]:
@@ -223,6 +223,32 @@ def test_the_change_log_is_pruned_after_an_hour(database: Database, clock: Manua
         pruned = connection.execute(sa.select(deployment.c.pruned_number)).scalar_one()
     assert len(numbers) == 1
     assert pruned < numbers[0]
+
+
+def test_a_deletion_is_forgotten_after_an_hour(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    first, second = (ended(database, new_task()) for _ in range(2))
+    database.execute(ops.delete, ops.DeleteRequest(first.id, None))
+    clock.advance(CHANGES_KEPT_US / SECOND)
+    database.execute(ops.delete, ops.DeleteRequest(second.id, None))
+    database.execute(ops.prune_changes, 100)
+    assert reader.was_deleted(first.id, owner="dev")
+    clock.advance(1)
+    database.execute(ops.prune_changes, 100)
+    assert not reader.was_deleted(first.id, owner="dev")
+    assert reader.was_deleted(second.id, owner="dev")
+
+
+def test_a_clock_that_was_ahead_keeps_no_deletion(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    task = ended(database)
+    clock.advance(1_000_000)
+    database.execute(ops.delete, ops.DeleteRequest(task.id, None))
+    clock.advance(-1_000_000)
+    assert database.execute(ops.prune_changes, 100) >= 1
+    assert not reader.was_deleted(task.id, owner="dev")
 
 
 def test_a_clock_that_was_ahead_keeps_no_change(database: Database, clock: ManualClock) -> None:

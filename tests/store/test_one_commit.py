@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from taskwire_db import operations as ops
+from taskwire_db.change_entry import entries_in
 from taskwire_db.database import Database
 from taskwire_db.models import task_changes, tasks
 from tests.store.invariants import check_what_is_seen
@@ -46,17 +47,17 @@ class Commits:
     def _check_changes(self, connection: sa.Connection) -> None:
         c = task_changes.c
         rows = connection.execute(
-            sa.select(c.number, c.task_id).where(c.number > self._last_change)
-        )
-        changed = rows.all()
+            sa.select(c.number, c.tasks).where(c.number > self._last_change)
+        ).all()
+        changed = {task_id for row in rows for task_id, _, _ in entries_in(row.tasks)}
         versions = {
             bytes(row[0]): row[1]
             for row in connection.execute(sa.select(tasks.c.id, tasks.c.version))
         }
         moved = {key for key, version in versions.items() if self._versions.get(key) != version}
-        assert moved <= {bytes(row[1]) for row in changed}, "a move is not in the change log"
+        assert moved <= changed, "a move is not in the change log"
         self._versions = versions
-        self._last_change = max((row[0] for row in changed), default=self._last_change)
+        self._last_change = max((row.number for row in rows), default=self._last_change)
 
 
 @pytest.fixture

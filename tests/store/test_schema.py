@@ -10,10 +10,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from taskwire_core.changes import Cursor, CursorExpired
 from taskwire_core.errors import ConfigurationError
+from taskwire_db import operations as ops
 from taskwire_db import revision, schema
+from taskwire_db.change_log import head
 from taskwire_db.database import Database
 from taskwire_db.models import deployment
+from taskwire_db.reader import Reader
+from tests.store.steps import cancel, new_task, submit
 from tests.support.embedded import COMMAND, environment
 from tests.support.postgres import PostgresServer
 from tests.support.processes import spawn
@@ -97,6 +102,61 @@ def test_a_database_keeps_its_deployment_id(empty: Database) -> None:
     again = Database(empty.url.render_as_string(hide_password=False))
     assert again.deployment_id == empty.deployment_id
     again.close()
+
+
+def test_numbers_go_on_and_deletions_are_remembered_when_the_log_is_laid_out_anew(
+    empty: Database,
+) -> None:
+    schema.upgrade(empty)
+    with empty.snapshot() as connection:
+        begin = head(empty, connection)
+    gone = _deleted(empty)
+    for _ in range(2):
+        schema.downgrade(empty, "0009")
+        schema.upgrade(empty)
+    reader = Reader(empty.url.render_as_string(hide_password=False))
+    assert reader.was_deleted(gone, owner="dev")
+    with pytest.raises(CursorExpired):
+        reader.changes(begin, 10)
+    begin = reader.change_head()
+    made = submit(empty, new_task(empty.clock.now_us()))
+    assert [change.task_id for change in reader.changes(begin, 10).changes] == [made.id]
+    reader.close()
+
+
+def _deleted(database: Database) -> bytes:
+    """The id of a task that was there."""
+    task_id = submit(database, new_task(database.clock.now_us())).id
+    cancel(database, task_id)
+    database.execute(ops.delete, ops.DeleteRequest(task_id, "dev"))
+    return task_id
+
+
+def test_a_log_of_the_former_layout_is_not_carried_over_and_its_deletions_are(
+    empty: Database,
+) -> None:
+    schema.upgrade(empty)
+    schema.downgrade(empty, "0009")
+    counted = 9 if empty.is_sqlite else 0
+    with empty.transaction() as tx:
+        for number, task_id, deleted in ((8, b"a" * 16, 0), (9, b"b" * 16, 1)):
+            tx.connection.execute(
+                sa.text("INSERT INTO task_changes VALUES (:number, :id, 'dev', :deleted, 5)"),
+                {"number": number, "id": task_id, "deleted": deleted},
+            )
+        tx.connection.execute(
+            sa.text("UPDATE deployment SET change_number = :counted"), {"counted": counted}
+        )
+    schema.upgrade(empty)
+    reader = Reader(empty.url.render_as_string(hide_password=False))
+    assert reader.was_deleted(b"b" * 16, owner="dev")
+    assert not reader.was_deleted(b"a" * 16, owner="dev")
+    with pytest.raises(CursorExpired):
+        reader.changes(Cursor("8" if empty.is_sqlite else "9:9:"), 10)
+    begin = Cursor("9") if empty.is_sqlite else reader.change_head()
+    made = submit(empty, new_task(empty.clock.now_us()))
+    assert [change.task_id for change in reader.changes(begin, 10).changes] == [made.id]
+    reader.close()
 
 
 def test_two_upgrades_at_once_are_one(empty: Database, tmp_path: Path) -> None:

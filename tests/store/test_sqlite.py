@@ -69,9 +69,9 @@ def test_nobody_writes_between_what_a_transaction_reads_and_writes(
 ) -> None:
     foreign = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=0)
     with closing(foreign), database.transaction() as tx:
-        tx.connection.execute(sa.select(deployment.c.change_number)).one()
+        tx.connection.execute(sa.select(deployment.c.pruned_number)).one()
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            foreign.execute("UPDATE deployment SET change_number = change_number + 1")
+            foreign.execute("UPDATE deployment SET pruned_number = pruned_number + 1")
         ops.submit(tx, [unit(new_task())])
 
 

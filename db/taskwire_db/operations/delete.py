@@ -1,4 +1,4 @@
-"""Delete: an ended task leaves nothing behind but its place in the counters and the change log.
+"""Delete: an ended task leaves nothing but its place in the counters, and for an hour its name.
 
 A terminal state never changes, so what was read under the row's lock is still so when the rows
 go; a task that has not ended is left alone.
@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from taskwire_core.lifecycle import State
 from taskwire_db import codec
 from taskwire_db.database import Transaction
-from taskwire_db.group import AnyRow, GroupStatement
+from taskwire_db.group import AnyRow, GroupStatement, RowInsert
 from taskwire_db.models import (
     Id,
+    task_deletions,
     task_events,
     task_follow_ups,
     task_inputs,
@@ -26,7 +27,6 @@ from taskwire_db.models import (
     task_requests,
     tasks,
 )
-from taskwire_db.operations.changes import log_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,8 @@ _requests = GroupStatement(
     ),
 )
 
+_deletions = RowInsert(task_deletions)
+
 
 def delete(tx: Transaction, requests: Sequence[DeleteRequest]) -> list[DeleteResult | None]:
     """What became of each task; None where there is no such task of that owner."""
@@ -134,7 +136,7 @@ def erase(tx: Transaction, doomed: Sequence[AnyRow]) -> None:
         part.run(tx.connection, ids)
     for task_id, type_, queue, owner, state, _, _ in doomed:
         tx.erased(bytes(task_id), type=type_, queue=queue, owner=owner, state=State(state))
-    log_changes(tx, [(bytes(row[0]), row[3]) for row in doomed], deleted=True)
+    _deletions.run(tx.connection, [(bytes(row[0]), row[3], tx.now_us) for row in doomed])
 
 
 def _labels_of(row: AnyRow) -> list[tuple[str, str]]:

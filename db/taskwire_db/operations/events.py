@@ -15,7 +15,6 @@ from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import RowInsert
 from taskwire_db.models import task_events
-from taskwire_db.operations.changes import log_changes
 from taskwire_db.operations.follow_ups import follow
 
 _insert = RowInsert(task_events)
@@ -39,7 +38,6 @@ def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
     The follow-ups of tasks that have ended are recorded with them.
     """
     rows: list[tuple[object, ...]] = []
-    changes: list[tuple[bytes, str]] = []
     followed: list[Task] = []
     for move in moves:
         task = move.task
@@ -58,11 +56,9 @@ def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
                 codec.encode_failure(move.failure),
             )
         )
-        changes.append((task.id, task.owner))
         if task.follow_up_count and task.state.terminal:
             followed.append(_with_failure(task, move.failure))
     _insert.run(transaction.connection, rows)
-    log_changes(transaction, changes)
     if followed:
         _follow(transaction, followed)
 

@@ -16,7 +16,7 @@ from taskwire_gateway.use_cases.retrying import NotRetriable
 from taskwire_gateway.users.managing import user_not_found
 
 PRUNED_AT_ONCE = 2_000
-"""Rows of the change log that one transaction deletes: some milliseconds."""
+"""Rows of the change log that one transaction deletes at the most: some milliseconds."""
 
 
 class EndedTaskStore:
