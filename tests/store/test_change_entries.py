@@ -81,5 +81,5 @@ def test_numbers_go_on_when_all_of_the_log_was_pruned(
     begin = reader.change_head()
     database.execute(ops.prune_changes, 100)
     database.execute(ops.prune_changes, 100)
-    task = submit(database, new_task())
-    assert _told(reader, begin) == [(task.id, "dev", False)]
+    made = [submit(database, new_task()).id for _ in range(3)]
+    assert _told(reader, begin) == [(task_id, "dev", False) for task_id in made]
