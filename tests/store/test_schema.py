@@ -132,6 +132,12 @@ def _deleted(database: Database) -> bytes:
     return task_id
 
 
+_FORMER_CHANGE = sa.text("""
+    INSERT INTO task_changes (number, task_id, owner, deleted, change_time)
+    VALUES (:number, :id, 'dev', :deleted, 5)
+""")
+
+
 def test_a_log_of_the_former_layout_is_not_carried_over_and_its_deletions_are(
     empty: Database,
 ) -> None:
@@ -141,7 +147,7 @@ def test_a_log_of_the_former_layout_is_not_carried_over_and_its_deletions_are(
     with empty.transaction() as tx:
         for number, task_id, deleted in ((8, b"a" * 16, 0), (9, b"b" * 16, 1)):
             tx.connection.execute(
-                sa.text("INSERT INTO task_changes VALUES (:number, :id, 'dev', :deleted, 5)"),
+                _FORMER_CHANGE,
                 {"number": number, "id": task_id, "deleted": deleted},
             )
         tx.connection.execute(
