@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from taskwire_core.ids import new_id
 from taskwire_core.task import Dispatch
 from taskwire_worker.line import Line
@@ -92,6 +94,19 @@ def test_tasks_that_wait_for_one_another_all_get_threads() -> None:
         for turn in range(1, 6):
             line.put(dispatches(8))
             sleepers.wait_for(8 * turn)
+        eventually(lambda: len(line._asleep) == 8)
+    assert not barrier.broken
+
+
+def test_a_busy_interpreter_keeps_no_thread_from_tasks_that_take_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Every look is a late one.
+    monkeypatch.setattr("taskwire_worker.line._LATE_S", -1.0)
+    barrier = threading.Barrier(8)
+    with sleeping(8, lambda _: barrier.wait(30)) as (line, sleepers):
+        line.put(dispatches(8))
+        sleepers.wait_for(8)
         eventually(lambda: len(line._asleep) == 8)
     assert not barrier.broken
 
