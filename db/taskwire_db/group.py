@@ -160,7 +160,7 @@ class RowInsert:
         self._texts: dict[tuple[int, str], str] = {}
         self._names = [column.name for column in table.columns]
         self._heavy = [
-            index for index, column in enumerate(table.columns) if _is_unlimited(column.type)
+            index for index, column in enumerate(table.columns) if is_unlimited(column.type)
         ]
 
     def run(
@@ -185,15 +185,14 @@ class RowInsert:
         return found
 
     def _portions(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
-        """`rows` in parts of 64 and 32 rows and a rest, so that there are few texts to prepare.
+        """`rows` in parts of 64, 48, 32 or 16 and a rest, so that there are few texts to prepare.
 
         Not `executemany`: the driver gives up the interpreter for each of its rows, and whoever
         has it then does not give it back at once.
         """
         start = 0
         while left := len(rows) - start:
-            whole = min(MAX_PORTION, 1 << left.bit_length() - 1)
-            size = left if left <= MAX_EXACT else whole
+            size = left if left <= MAX_EXACT else min(MAX_PORTION, left // MAX_EXACT * MAX_EXACT)
             yield rows[start : start + size]
             start += size
 
@@ -232,26 +231,8 @@ class RowInsert:
         return self._compiled[dialect.name]
 
 
-class Prepared:
-    """One statement without parameters, compiled once per dialect."""
-
-    def __init__(self, statement: sa.ClauseElement) -> None:
-        self._statement = statement
-        self._texts: dict[str, str] = {}
-
-    def scalar(self, connection: sa.Connection) -> Any:  # whatever its one column holds
-        """The first column of the one row that it returns."""
-        dialect = connection.dialect
-        if dialect.name not in self._texts:
-            compiled = self._statement.compile(
-                dialect=dialect, compile_kwargs={"literal_binds": True}
-            )
-            self._texts[dialect.name] = str(compiled)
-        (row,) = run_by_driver(connection, self._texts[dialect.name], ())
-        return row[0]
-
-
-def _is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
+def is_unlimited(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether a column of this type holds bytes of any length: a payload."""
     return isinstance(type_, sa.LargeBinary) and type_.length is None
 
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from taskwire_core.lifecycle import State
-from taskwire_db.group import GroupStatement
+from taskwire_db.group_update import GroupUpdate
 from taskwire_db.models import is_state, tasks
-from taskwire_db.operations.settle import COLUMNS, settlement_update
+from taskwire_db.operations.settle import ANSWER, COLUMNS, settlement_update
 from tests.store.machine import Lifecycle, LifecycleWithAZombie
 from tests.support.stores import Stores
 
@@ -42,15 +42,13 @@ def test_no_order_of_faults_breaks_an_invariant(stores: Stores, machine: type[Li
     )
 
 
-def without_fence(v: sa.CTE) -> sa.ClauseElement:
+def without_fence(v: sa.CTE) -> sa.Update:
     """The settlement's UPDATE, its comparison of the attempt's number taken out."""
     fenced = settlement_update(v)
     assert fenced._values is not None
     update = sa.update(tasks).values(dict(fenced._values))
-    return (
-        update.where(tasks.c.id == v.c.id)
-        .where(is_state(tasks.c.state, State.RUNNING, State.CANCELLING))
-        .returning(*fenced._returning)
+    return update.where(
+        tasks.c.id == v.c.id, is_state(tasks.c.state, State.RUNNING, State.CANCELLING)
     )
 
 
@@ -60,7 +58,7 @@ def test_the_model_notices_a_missing_attempt_fence(
 ) -> None:
     # The package exports a function of the module's name, so the module is asked for by path.
     module = importlib.import_module("taskwire_db.operations.settle")
-    monkeypatch.setattr(module, "_settle", GroupStatement(COLUMNS, without_fence))
+    monkeypatch.setattr(module, "_settle", GroupUpdate(COLUMNS, without_fence, ANSWER))
     # The store trips over the row of an attempt that nobody settled before the model can see
     # the stale result (I5): either way the missing guard does not stay unnoticed.
     with pytest.raises((AssertionError, KeyError)):

@@ -11,7 +11,8 @@ from msgspec import Struct
 from taskwire_core.lifecycle import Event, State, sources
 from taskwire_core.task import Payload, Task
 from taskwire_db.database import Transaction
-from taskwire_db.group import AnyRow, GroupStatement
+from taskwire_db.group import AnyRow
+from taskwire_db.group_update import GroupUpdate
 from taskwire_db.models import Id, Micros, is_state, task_inputs, tasks, workers
 from taskwire_db.operations.events import Moved, record
 from taskwire_db.operations.queues import queue_is_paused, set_aside
@@ -34,7 +35,7 @@ def _input(column: sa.Column[object]) -> sa.ScalarSelect[object]:
     return sa.select(column).where(task_inputs.c.task_id == tasks.c.id).scalar_subquery()
 
 
-def _build(v: sa.CTE) -> sa.ClauseElement:
+def _build(v: sa.CTE) -> sa.Update:
     alive = (
         sa.select(sa.literal_column("1"))
         .where(workers.c.id == v.c.worker_id)
@@ -67,11 +68,14 @@ def _build(v: sa.CTE) -> sa.ClauseElement:
         )
         .where(tasks.c.total_deadline.is_(None) | (tasks.c.total_deadline > _now))
         .where(alive, ~queue_is_paused())
-        .returning(*TASK_COLUMNS, _input(task_inputs.c.type_name), _input(task_inputs.c.data))
     )
 
 
-_claim = GroupStatement({"id": Id, "worker_id": Id}, _build)
+_claim = GroupUpdate(
+    {"id": Id, "worker_id": Id},
+    _build,
+    (*TASK_COLUMNS, _input(task_inputs.c.type_name), _input(task_inputs.c.data)),
+)
 
 
 def claim(tx: Transaction, requests: Sequence[ClaimRequest]) -> list[Task | None]:

@@ -16,7 +16,8 @@ from taskwire_core.recovery import Settlement
 from taskwire_core.task import Task
 from taskwire_db import codec
 from taskwire_db.database import Transaction
-from taskwire_db.group import Columns, GroupStatement, RowInsert
+from taskwire_db.group import Columns, RowInsert
+from taskwire_db.group_update import GroupUpdate
 from taskwire_db.models import Id, Micros, is_state, task_outcomes, tasks
 from taskwire_db.operations.events import Moved, record
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
@@ -64,11 +65,13 @@ def settlement_update(v: sa.CTE) -> sa.Update:
         .where(tasks.c.id == v.c.id)
         .where(tasks.c.attempt == v.c.attempt)
         .where(is_state(tasks.c.state, State.RUNNING, State.CANCELLING))
-        .returning(*TASK_COLUMNS, tasks.c.cancel_requested)
     )
 
 
-_settle = GroupStatement(COLUMNS, settlement_update)
+ANSWER = (*TASK_COLUMNS, tasks.c.cancel_requested)
+"""What `apply_settlements` needs to know of each settled task."""
+
+_settle = GroupUpdate(COLUMNS, settlement_update, ANSWER)
 _insert_outcomes = RowInsert(task_outcomes)
 
 
@@ -80,7 +83,7 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[Task | No
 def apply_settlements(
     tx: Transaction,
     settlements: Sequence[Settlement],
-    statement: GroupStatement,
+    statement: GroupUpdate,
     **parameters: object,
 ) -> list[Task | None]:
     """Run `statement` for `settlements` and record what it moved."""

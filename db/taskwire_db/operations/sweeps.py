@@ -19,6 +19,7 @@ from taskwire_core.task import Task
 from taskwire_db import codec
 from taskwire_db.database import Transaction
 from taskwire_db.group import GroupStatement, RowInsert
+from taskwire_db.group_update import GroupUpdate
 from taskwire_db.models import (
     Id,
     Micros,
@@ -29,7 +30,12 @@ from taskwire_db.models import (
     workers,
 )
 from taskwire_db.operations.events import Moved, record
-from taskwire_db.operations.settle import COLUMNS, apply_settlements, settlement_update
+from taskwire_db.operations.settle import (
+    ANSWER,
+    COLUMNS,
+    apply_settlements,
+    settlement_update,
+)
 from taskwire_db.rows import TASK_COLUMNS, WIDTH, read_tasks
 
 
@@ -111,9 +117,10 @@ _LOST = (
 )
 _LOST_BY_WORKER = _LOST.where(tasks.c.worker_id == sa.bindparam("worker_id", type_=Id))
 
-_end_lost = GroupStatement(
+_end_lost = GroupUpdate(
     COLUMNS,
     lambda v: settlement_update(v).where(~_alive() | (tasks.c.run_expires < _overdue)),
+    ANSWER,
 )
 
 
