@@ -14,9 +14,10 @@ from collections.abc import Iterator
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from taskwire_db.group import GroupStatement, RowInsert
-from taskwire_db.models import Micros, task_changes
+from taskwire_db.models import Micros, deployment, task_changes
 
 _ID_BYTES = 16
 
@@ -86,12 +87,42 @@ def _split(ids: bytes) -> Iterator[bytes]:
 # SQLite makes NULL the number behind the greatest, which is why retention leaves that one.
 _insert_next = RowInsert(task_changes)
 
-_insert_own = GroupStatement(
-    {"change_time": Micros, "tasks": sa.LargeBinary()},
-    lambda v: sa.insert(task_changes).from_select(
-        ["number", "change_time", "tasks"],
-        sa.select(
-            sa.literal_column("pg_current_xact_id()::text::bigint"), v.c.change_time, v.c.tasks
-        ),
-    ),
+
+def _own_row(v: sa.CTE) -> sa.ClauseElement:
+    own_id: sa.ColumnClause[int] = sa.literal_column("pg_current_xact_id()::text::bigint")
+    insert = postgresql.insert(task_changes).from_select(
+        ["number", "change_time", "tasks"], sa.select(own_id, v.c.change_time, v.c.tasks)
+    )
+    # A row that is there already is of another cluster, restored from a dump.
+    return insert.on_conflict_do_update(
+        index_elements=["number"],
+        set_={name: insert.excluded[name] for name in ("change_time", "tasks")},
+    )
+
+
+_insert_own = GroupStatement({"change_time": Micros, "tasks": sa.LargeBinary()}, _own_row)
+
+
+def drop_foreign_log(connection: sa.Connection) -> None:
+    """Begin the log anew where it is of another PostgreSQL cluster, whose transactions had greater
+    numbers: pages of this one would wait until its own have come so far."""
+    if connection.dialect.name == "sqlite":
+        return
+    xmin, xmax = connection.execute(_BOUNDS).one()
+    last = connection.execute(_LAST).scalar_one()
+    if last >= xmax:
+        connection.execute(sa.delete(task_changes))
+        # What was seen of the other cluster is told apart from what is seen from now on.
+        connection.execute(sa.update(deployment).values(pruned_number=xmin - 1))
+
+
+_BOUNDS = sa.text(
+    r"SELECT pg_snapshot_xmin(s)\:\:text\:\:bigint, pg_snapshot_xmax(s)\:\:text\:\:bigint"
+    " FROM pg_current_snapshot() AS s"
+)
+_LAST = sa.select(
+    sa.func.greatest(
+        sa.select(sa.func.coalesce(sa.func.max(task_changes.c.number), 0)).scalar_subquery(),
+        sa.select(sa.func.coalesce(sa.func.max(deployment.c.pruned_number), 0)).scalar_subquery(),
+    )
 )

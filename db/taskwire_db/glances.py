@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 
 class Glances:
-    """A connection for each thread, opened when it first reads. Only for SQLite.
+    """A connection for each thread, opened when it first reads. Only for SQLite, and for threads
+    that stay: the connection of one that ends is kept until `close`.
 
     There a SELECT outside of a transaction sees one state, and leaves nothing behind that the
     next one would have to begin or to end: no BEGIN, no COMMIT and no visit to the pool, of

@@ -21,6 +21,7 @@ class KeptConnection:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._kept: sa.Connection | None = None
+        self._closed = False
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[sa.Connection]:
@@ -38,10 +39,14 @@ class KeptConnection:
         except BaseException:
             connection.close()  # It rolls back what was not committed.
             raise
-        self._kept = connection
+        if self._closed:
+            connection.close()
+        else:
+            self._kept = connection
 
     def close(self) -> None:
-        """Close it, if it is not in use."""
+        """Close it, at the end of its transaction if it is in one."""
+        self._closed = True
         connection, self._kept = self._kept, None
         if connection is not None:
             connection.close()

@@ -15,6 +15,7 @@ from alembic.script import Script, ScriptDirectory
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.user import DEV
+from taskwire_db.change_entry import drop_foreign_log
 from taskwire_db.database import Database, new_deployment
 from taskwire_db.operations.users import acting_user
 from taskwire_db.orm import metadata
@@ -41,7 +42,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
 
 
 def found_deployment(database: Database) -> None:
-    """Give a new database its name and its first user; an existing one keeps its own.
+    """Give a new database its name and its first user; an existing one keeps its own, and a
+    restored one begins its change log anew if it has to.
 
     Raises:
         StoreUnavailable: the database does not answer.
@@ -50,6 +52,7 @@ def found_deployment(database: Database) -> None:
         _take_turns(transaction.connection)
         new_deployment(transaction.connection, transaction.now_us)
         acting_user(transaction, [DEV])
+        drop_foreign_log(transaction.connection)
 
 
 def downgrade(database: Database, revision: str) -> None:
