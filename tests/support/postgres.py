@@ -62,6 +62,11 @@ class PostgresServer:
         self._numbers = itertools.count(1)
         self._initialise()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the server that serves now; None while it is stopped."""
+        return self._process.pid if self._process else None
+
     def url(self, database: str, *, password: str = PASSWORD) -> str:
         """The URL of one of its databases, as an operator would write it."""
         quoted = password.replace(" ", "%20")
