@@ -117,7 +117,7 @@ def drop_foreign_log(connection: sa.Connection) -> None:
 
 
 _BOUNDS = sa.text(
-    r"SELECT pg_snapshot_xmin(s)\:\:text\:\:bigint, pg_snapshot_xmax(s)\:\:text\:\:bigint"
+    "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint"
     " FROM pg_current_snapshot() AS s"
 )
 _LAST = sa.select(

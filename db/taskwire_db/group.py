@@ -9,6 +9,7 @@ array per column, and one text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -49,7 +50,6 @@ class GroupStatement:
         self._columns = dict(columns)
         self._build = build
         self._compiled: dict[str, _Text] = {}
-        self._sized: dict[int, str] = {}
 
     def run(
         self,
@@ -76,27 +76,19 @@ class GroupStatement:
         compiled = self._compile(connection.dialect)
         others = {**compiled.others, **parameters}
         if connection.dialect.name == "postgresql":
-            found = run_by_driver(connection, compiled.text, others | self._arrays(rows))
-        else:
-            size = _padded(len(rows))
-            arguments = [others[name] for name in compiled.before]
-            arguments.extend(chain.from_iterable(rows))
-            arguments.extend((None,) * (len(self._columns) * (size - len(rows))))
-            arguments.extend([others[name] for name in compiled.after])
-            found = run_by_driver(connection, self._of(compiled.text, size), arguments)
-        return found
+            return run_by_driver(connection, compiled.text, others | self._arrays(rows))
+        width, size = len(self._columns), _padded(len(rows))
+        arguments = [others[name] for name in compiled.before]
+        arguments.extend(chain.from_iterable(rows))
+        arguments.extend((None,) * (width * (size - len(rows))))
+        arguments.extend([others[name] for name in compiled.after])
+        return run_by_driver(connection, _for_rows(compiled.text, width, size), arguments)
 
     def _arrays(self, rows: Sequence[Sequence[object]]) -> dict[str, object]:
         return {
             f"{name}_all": list(column)
             for name, column in zip(self._columns, zip(*rows, strict=True), strict=True)
         }
-
-    def _of(self, text: str, size: int) -> str:
-        """The statement for so many rows."""
-        if size not in self._sized:
-            self._sized[size] = _for_rows(text, len(self._columns), size)
-        return self._sized[size]
 
     def _compile(self, dialect: sa.Dialect) -> _Text:
         if dialect.name not in self._compiled:
@@ -131,6 +123,7 @@ def _padded(rows: int) -> int:
     return -(-rows // step) * step
 
 
+@cache
 def _for_rows(text: str, columns: int, rows: int) -> str:
     """A statement with `VALUES (?, …)` for one row, written for so many."""
     one = f"({', '.join('?' * columns)})"
@@ -157,7 +150,6 @@ class RowInsert:
         self._table = table
         self._conflict = conflict
         self._compiled: dict[str, str] = {}
-        self._texts: dict[tuple[int, str], str] = {}
         self._names = [column.name for column in table.columns]
         self._heavy = [
             index for index, column in enumerate(table.columns) if is_unlimited(column.type)
@@ -176,7 +168,8 @@ class RowInsert:
         text = self._compile(connection.dialect)
         if connection.dialect.name != "postgresql":
             for some in self._portions(rows):
-                run_by_driver(connection, self._of(text, len(some)), list(chain(*some)))
+                sized = _for_rows(text, len(self._names), len(some))
+                run_by_driver(connection, sized, list(chain(*some)))
             return found
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
@@ -195,12 +188,6 @@ class RowInsert:
             size = left if left <= MAX_EXACT else min(MAX_PORTION, left // MAX_EXACT * MAX_EXACT)
             yield rows[start : start + size]
             start += size
-
-    def _of(self, text: str, rows: int) -> str:
-        """The statement for so many rows."""
-        if (rows, text) not in self._texts:
-            self._texts[rows, text] = _for_rows(text, len(self._names), rows)
-        return self._texts[rows, text]
 
     def _bearable(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
         """`rows` in parts whose payloads are not too many bytes for one array."""
