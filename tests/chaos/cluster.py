@@ -22,7 +22,15 @@ from tests.chaos.servers import Dependency, Servers
 from tests.support.contracts import built
 from tests.support.embedded import COMMAND, environment, run_command
 from tests.support.eventually import eventually
-from tests.support.processes import alive, descendants, free_ports, kill_group, send, spawn
+from tests.support.processes import (
+    alive,
+    children,
+    descendants,
+    free_ports,
+    kill_group,
+    send,
+    spawn,
+)
 from tests.support.stack import serving
 
 Store = Literal["sqlite", "postgresql"]
@@ -34,7 +42,7 @@ SignalName = Literal["KILL", "STOP", "CONT", "TERM", "INT"]
 
 TESTS = Path(__file__).parents[1]
 
-_MODULES = {"child": "taskwire_worker.child", "apart": "taskwire_worker.isolation.child"}
+_ISOLATED = "taskwire_worker.isolation.child"
 
 DEFAULTS = {"lease_ttl": "5s", "worker_threads": "4", "drain_grace": "10s"}
 """Leases are short, so that a run is; a row that is about the default says so."""
@@ -169,7 +177,9 @@ class Cluster:
         found = descendants(main)
         if to == "all":
             return [main, *found] if self.alive(name) else []
-        return [pid for pid, line in found.items() if line.endswith(_MODULES[to])]
+        if to == "child":
+            return [pid for pid in children(main) if pid in found]
+        return [pid for pid, line in found.items() if line.endswith(_ISOLATED)]
 
     def owner(self, pid: int) -> str:
         """The service that a process belongs to."""

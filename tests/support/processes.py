@@ -75,7 +75,7 @@ def send(pid: int, name: str) -> None:
 def descendants(pid: int) -> dict[int, str]:
     """The living processes that `pid` and its children have started: their command lines."""
     found: dict[int, str] = {}
-    for child in _children(pid):
+    for child in children(pid):
         # One that has ended meanwhile, or was not yet reaped, has no command line.
         with contextlib.suppress(OSError):
             line = Path(f"/proc/{child}/cmdline").read_bytes()
@@ -85,7 +85,8 @@ def descendants(pid: int) -> dict[int, str]:
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that `pid` has started and not reaped yet."""
     # Each thread has the children that it has started itself.
     found: list[int] = []
     for each in Path(f"/proc/{pid}/task").glob("*/children"):

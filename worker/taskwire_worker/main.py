@@ -1,10 +1,11 @@
 """Wires `taskwire worker`: the supervisor of a host. What its processes work with is in hands.py.
 
-The two files are the ones of this room that know which database, broker and feed there are. They
-are two because a supervisor that loads no handler and no broker is half as large.
+The two files are the ones of this room that know which database, broker and feed there are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from taskwire_admin.admin import Admin
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
@@ -13,6 +14,9 @@ from taskwire_db import revision
 from taskwire_db.database import Database
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
 from taskwire_db.writer import Writer
+from taskwire_worker import child
+from taskwire_worker.firstborn import Firstborn
+from taskwire_worker.spawn import Child, spawn
 from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreWorkerBook, settle_spooled
 from taskwire_worker.supervisor import Supervisor
@@ -29,12 +33,17 @@ def run(settings: Settings) -> int:
         raise ConfigurationError(
             "TASKWIRE_HANDLERS must name the modules with your @task functions"
         )
+    # Before anything has a thread or a connection.
+    firstborn = Firstborn(settings.worker_processes, child.run_child)
     admin = Admin("worker")
-    with admin.open(settings.admin_listen):
-        return _supervise(settings, admin)
+    try:
+        with admin.open(settings.admin_listen):
+            return _supervise(settings, admin, lambda: firstborn.next() or spawn(child.__name__))
+    finally:
+        firstborn.close()
 
 
-def _supervise(settings: Settings, admin: Admin) -> int:
+def _supervise(settings: Settings, admin: Admin, start: Callable[[], Child]) -> int:
     spool = _spool(settings)
     database = Database(settings.database_url)
     try:
@@ -48,7 +57,8 @@ def _supervise(settings: Settings, admin: Admin) -> int:
         ) from error
     ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     try:
-        return Supervisor(settings, StoreWorkerBook(writer, ttl_us=ttl_us), admin).run()
+        book = StoreWorkerBook(writer, ttl_us=ttl_us)
+        return Supervisor(settings, book, admin, start=start).run()
     finally:
         writer.close()
         announcer.close(2.0)

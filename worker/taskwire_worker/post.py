@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 
@@ -28,7 +29,7 @@ from taskwire_worker.control import (
 from taskwire_worker.heart import Heart
 from taskwire_worker.observation import Observations
 from taskwire_worker.ports import WorkerRow
-from taskwire_worker.spawn import Child, spawn
+from taskwire_worker.spawn import Child
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
@@ -52,12 +53,18 @@ class Post:
     """A place for one worker process, which `fill`s it again when its process has died."""
 
     def __init__(
-        self, settings: Settings, heart: Heart, observations: Observations, *, module: str
+        self,
+        settings: Settings,
+        heart: Heart,
+        observations: Observations,
+        *,
+        start: Callable[[], Child],
     ) -> None:
+        """`start` makes a process that waits to be told who it is."""
         self._settings = settings
         self._heart = heart
         self._observations = observations
-        self._module = module
+        self._start = start
         self._child: Child | None = None
         self._pause_s = _FIRST_PAUSE_S
         self._started_at = 0.0
@@ -83,7 +90,7 @@ class Post:
         self._killed_as_lost = False
         self._started_at = time.monotonic()
         try:
-            self._child = spawn(self._module)
+            self._child = self._start()
         except OSError as error:
             # No memory or no descriptors: what runs in the other posts must not end for it.
             _LOG.error("worker process cannot be started", extra={"problem": str(error)})

@@ -1,7 +1,8 @@
 """Starts Python processes that talk over one pipe and die with the one that started them.
 
 A fresh interpreter, not a fork: forking a process with threads copies locks that nobody will
-release. Used for worker processes (by the supervisor) and isolation children (by a worker).
+release. Used for isolation children (by a worker) and for worker processes (by the supervisor)
+but the first ones.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 _PR_SET_PDEATHSIG = 1
 _BOOT = (
@@ -24,11 +26,28 @@ _BOOT = (
 )
 
 
+class Process(Protocol):
+    """A child process of this one: what is needed of a `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+    """Known once it was waited for."""
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; raises `subprocess.TimeoutExpired`."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A started process and our end of its pipe."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     pipe: Connection
 
     @property

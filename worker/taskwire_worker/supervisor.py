@@ -11,7 +11,7 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
@@ -22,12 +22,12 @@ from taskwire_worker.heart import Beat, Heart, News, NotRegistered, Registered
 from taskwire_worker.observation import Observations
 from taskwire_worker.ports import WorkerBook
 from taskwire_worker.post import Phase, Post
+from taskwire_worker.spawn import Child
 from taskwire_worker.standing import CrewsStanding
 from taskwire_worker.supervisor_metrics import SupervisorState
 
 _LOG = logging.getLogger(__name__)
 
-CHILD_MODULE = "taskwire_worker.child"
 REFUSED = 2
 """The exit code of a process that cannot start as it is configured."""
 
@@ -40,8 +40,9 @@ class Supervisor:
     """`run` in the main thread of the process; it handles the signals there."""
 
     def __init__(
-        self, settings: Settings, book: WorkerBook, admin: Admin, *, module: str = CHILD_MODULE
+        self, settings: Settings, book: WorkerBook, admin: Admin, *, start: Callable[[], Child]
     ) -> None:
+        """`start` makes a worker process; it is called in the main thread."""
         self._settings = settings
         self._admin = admin
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
@@ -50,7 +51,7 @@ class Supervisor:
         self._heart = Heart(book, interval_s=interval_s, tell=self._hear_news)
         observations = Observations(admin.instruments)
         self._posts = [
-            Post(settings, self._heart, observations, module=module)
+            Post(settings, self._heart, observations, start=start)
             for _ in range(settings.worker_processes)
         ]
         self._signals = 0

@@ -13,6 +13,7 @@ import pytest
 from taskwire_admin.admin import Admin
 from taskwire_core.settings import Settings
 from taskwire_worker.ports import WorkerRow
+from taskwire_worker.spawn import spawn
 from taskwire_worker.supervisor import Supervisor
 from tests.support.eventually import eventually
 from tests.unit.worker import idle_process
@@ -43,7 +44,9 @@ def supervised(book: Book, folder: Path, watch: Callable[[], None]) -> None:
         drain_grace=timedelta(0),
         data_dir=folder,
     )
-    supervisor = Supervisor(settings, book, Admin("worker"), module=idle_process.__name__)
+    supervisor = Supervisor(
+        settings, book, Admin("worker"), start=lambda: spawn(idle_process.__name__)
+    )
 
     def watch_and_stop() -> None:
         try:
