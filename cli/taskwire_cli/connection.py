@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
 
 from taskwire.client import Client, ClientError
-from taskwire_cli.exits import Exit, Stop, stop_for
-from taskwire_core.settings import Settings, read_settings
+from taskwire_cli.configured import current_settings
+from taskwire_cli.exits import Exit, Stop
+from taskwire_cli.refusals import stop_for
 
 _CONNECT_S = 5.0
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def current_settings() -> Settings:
-    """What the environment says.
-
-    Raises:
-        ConfigurationError: with every problem.
-    """
-    return read_settings(os.environ)
 
 
 def address_option(command: Command) -> Command:

@@ -1,10 +1,8 @@
-"""The exit codes of `taskwire`, and how an error becomes one line and one of them."""
+"""The exit codes of `taskwire`, and what ends a command with one line and one of them."""
 
 from __future__ import annotations
 
 from enum import IntEnum
-
-from taskwire.client import CallFailed, ClientError, Unreachable
 
 
 class Exit(IntEnum):
@@ -41,29 +39,6 @@ class Stop(Exception):
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
         super().__init__(message)
         self.code = code
-
-
-def stop_for(error: ClientError, target: str) -> Stop:
-    """The line and exit code for what a server at `target` answered, or did not."""
-    if isinstance(error, Unreachable) and not error.reason:
-        return Stop(
-            f"no taskwire answers at {target} ({error.message}); start one with `taskwire dev`,"
-            " or name another address with --address or TASKWIRE_LISTEN",
-            Exit.UNREACHABLE,
-        )
-    if isinstance(error, CallFailed):
-        code = Exit.UNREACHABLE if isinstance(error, Unreachable) else Exit.REFUSED
-        return Stop(_refusal(error), code)
-    return Stop(str(error), Exit.REFUSED)
-
-
-def _refusal(error: CallFailed) -> str:
-    name = " ".join(filter(None, [error.code.name, error.reason]))
-    # The message itself speaks of the first one.
-    if len(error.violations) < 2:
-        return f"{error.message} ({name})"
-    listed = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-    return f"{error.message} ({name}): {listed}"
 
 
 def one_line(text: str) -> str:

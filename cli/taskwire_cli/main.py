@@ -11,8 +11,7 @@ import sys
 
 import click
 
-from taskwire.client import ClientError
-from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop, one_line, stop_for
+from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop, one_line
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 
 _COMMANDS = {
@@ -108,16 +107,26 @@ def run(arguments: list[str]) -> int:
         return _end(str(error), Exit.USAGE)
     except Stop as stop:
         return _end(str(stop), stop.code)
-    except ClientError as error:
-        refused = stop_for(error, "its address")
-        return _end(str(refused), refused.code)
     except StoreUnavailable as error:
         return _end(f"the database does not answer: {error}; {error.advice}", Exit.USAGE)
     except BrokenPipeError:
         # The reader, such as `head`, has enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except Exception as error:
+        if (refused := _refused(error)) is None:
+            raise
+        return _end(str(refused), refused.code)
     return result if isinstance(result, int) else Exit.OK
+
+
+def _refused(error: Exception) -> Stop | None:
+    """How the command ends if `error` is its client's."""
+    # Imported here: the client loads gRPC, which `taskwire worker` has no use for.
+    from taskwire.client import ClientError
+    from taskwire_cli.refusals import stop_for
+
+    return stop_for(error, "its address") if isinstance(error, ClientError) else None
 
 
 def _end(message: str, code: Exit) -> int:

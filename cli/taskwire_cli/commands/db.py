@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from taskwire_cli.connection import current_settings
+from taskwire_cli.configured import current_settings
 from taskwire_core.failpoints import arm
 from taskwire_db import schema
 from taskwire_db.database import Database

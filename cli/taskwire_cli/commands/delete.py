@@ -7,7 +7,8 @@ import click
 from taskwire.client import CallFailed, Client, Unreachable
 from taskwire_cli.bulk import filter_options, one_of_both, show_bulk, wait_option
 from taskwire_cli.connection import address_option, connected, json_option
-from taskwire_cli.exits import Exit, Stop, stop_for
+from taskwire_cli.exits import Exit, Stop
+from taskwire_cli.refusals import stop_for
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 
 from taskwire_admin.admin import Admin
 from taskwire_cli import beside_services
-from taskwire_cli.connection import current_settings
+from taskwire_cli.configured import current_settings
 from taskwire_cli.database import claimed
 from taskwire_cli.greeting import greeting
 from taskwire_cli.settings_help import settings_help

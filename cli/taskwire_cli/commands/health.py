@@ -10,7 +10,8 @@ from http.client import HTTPConnection, HTTPException
 import click
 
 from taskwire_admin.admin import PORTS
-from taskwire_cli.connection import current_settings, reachable_form
+from taskwire_cli.configured import current_settings
+from taskwire_cli.connection import reachable_form
 from taskwire_cli.exits import Exit, Stop
 from taskwire_core.settings import AUTO, OFF
 

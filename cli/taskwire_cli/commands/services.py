@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from taskwire_cli.connection import current_settings
+from taskwire_cli.configured import current_settings
 from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
 
