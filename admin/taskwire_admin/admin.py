@@ -18,7 +18,6 @@ from taskwire_admin.exposition import exposition
 from taskwire_admin.health import Check, Standing, always, starting
 from taskwire_admin.http_port import HttpPort, Page, is_loopback
 from taskwire_admin.instruments import Instruments
-from taskwire_admin.periskop import payload
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.settings import AUTO, OFF
 
@@ -105,6 +104,9 @@ class Admin:
         return port
 
     def _exceptions(self) -> Page:
+        # Imported here, for those that are asked for it.
+        from taskwire_admin.periskop import payload
+
         return Page(payload(self._uuid, self.instruments.exceptions.bundles()), _JSON)
 
     def _metrics(self) -> Page:

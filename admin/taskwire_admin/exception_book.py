@@ -12,12 +12,11 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from periskop_client.models import MAX_ERRORS
-
 from taskwire_admin.occurrence import ERROR, Bundle, Occurrence
-from taskwire_admin.periskop import aggregation_key
 
 MAX_KEYS = 100
+MAX_ERRORS = 10
+"""How many of a key are kept, as in Periskop's own clients."""
 
 
 class ExceptionBook:
@@ -35,6 +34,9 @@ class ExceptionBook:
 
     def record(self, occurrence: Occurrence) -> None:
         """Count one exception, and keep it as its key's newest."""
+        # Imported here: most processes have none to record, and it loads two megabytes.
+        from taskwire_admin.periskop import aggregation_key
+
         key = aggregation_key(occurrence)
         one = Bundle(key, 1, occurrence.severity, occurrence.at, (occurrence,))
         with self._lock:

@@ -15,7 +15,6 @@ from taskwire_core.bulk import (
     BulkOperation,
     BulkScope,
 )
-from taskwire_core.filters import parse
 from taskwire_core.lifecycle import TERMINAL, WAITING, State
 from taskwire_db.filters import condition
 from taskwire_db.models import is_state, tasks
@@ -31,6 +30,9 @@ def in_scope(scope: BulkScope) -> sa.ColumnElement[bool]:
     Raises:
         InvalidRequest: the filter is not valid.
     """
+    # Imported here: a worker loads this file too, and reads no filter.
+    from taskwire_core.filters.parsing import parse
+
     wanted = sa.and_(
         # Not the bare column: an index that begins with it is in another order than ids, and
         # would be read and sorted anew for each chunk.

@@ -8,7 +8,8 @@ import pytest
 
 from taskwire_core.errors import InvalidRequest
 from taskwire_core.failure import FailureKind
-from taskwire_core.filters import Field, parse
+from taskwire_core.filters import Field
+from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
 from tests.docs.pages import page, table
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from taskwire_core.failure import FailureKind
-from taskwire_core.filters import Cohort, decide, matches, parse
+from taskwire_core.filters import Cohort, decide, matches
+from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Task
 from taskwire_db.database import Database

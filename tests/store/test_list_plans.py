@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from taskwire_core.filters import parse
+from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
 from taskwire_core.listing import Listing, Order
 from taskwire_core.task import View

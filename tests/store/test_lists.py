@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from taskwire_core.filters import EVERYTHING, Filter, matches, parse
+from taskwire_core.filters import EVERYTHING, Filter, matches
+from taskwire_core.filters.parsing import parse
 from taskwire_core.listing import Group, Listing, Order, Place, TaskPage, TooManyToCount
 from taskwire_core.task import Payload, Task, View
 from taskwire_db import operations as ops

@@ -1,11 +1,11 @@
 """The filter language of lists, counts and watches: text to terms, and terms to an answer.
 
-A subset of AIP-160, described in docs/filters.md. `parse` reads it, `matches` decides for one
-task, `taskwire_db.filters` says the same in SQL, and a property test compares the two.
+A subset of AIP-160, described in docs/filters.md. `parsing.parse` reads it, `matches` decides for
+one task, `taskwire_db.filters` says the same in SQL, and a property test compares the two. The
+parser is not imported here, since a worker, which reads no filters, would load it too.
 """
 
 from taskwire_core.filters.matching import Cohort, decide, matches
-from taskwire_core.filters.parsing import MAX_LENGTH, MAX_NESTING, MAX_TERMS, parse
 from taskwire_core.filters.terms import (
     EVERYTHING,
     And,
@@ -20,9 +20,6 @@ from taskwire_core.filters.terms import (
 
 __all__ = [
     "EVERYTHING",
-    "MAX_LENGTH",
-    "MAX_NESTING",
-    "MAX_TERMS",
     "And",
     "Cohort",
     "Field",
@@ -34,5 +31,4 @@ __all__ = [
     "conjuncts",
     "decide",
     "matches",
-    "parse",
 ]

@@ -9,7 +9,7 @@ from taskwire_contracts.conversion import to_timedelta
 from taskwire_contracts.task_message import set_time
 from taskwire_contracts.validation import Rules
 from taskwire_core.errors import FieldViolation, InvalidRequest
-from taskwire_core.filters import parse
+from taskwire_core.filters.parsing import parse
 from taskwire_core.ids import to_text
 from taskwire_core.page_tokens import PageTokens
 from taskwire_core.task import ProgressRing, Task, View

@@ -8,7 +8,8 @@ from taskwire_contracts.complaints import request_id_reused
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
 from taskwire_core.failpoints import ARMED, hit
-from taskwire_core.filters import EVERYTHING, parse
+from taskwire_core.filters import EVERYTHING
+from taskwire_core.filters.parsing import parse
 from taskwire_core.ids import new_id, to_text
 from taskwire_gateway.bulk_ports import BulkBook
 from taskwire_gateway.ports import Clock

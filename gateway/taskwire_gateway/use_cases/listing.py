@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taskwire_core.errors import InvalidRequest
-from taskwire_core.filters import Filter, parse
+from taskwire_core.filters import Filter
+from taskwire_core.filters.parsing import parse
 from taskwire_core.ids import to_text
 from taskwire_core.listing import (
     Counts,

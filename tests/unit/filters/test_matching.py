@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskwire_core.failure import Code, Failure, FailureKind
-from taskwire_core.filters import Cohort, decide, matches, parse
+from taskwire_core.filters import Cohort, decide, matches
+from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
 from tests.support.tasks import task
 

@@ -6,17 +6,8 @@ import pytest
 
 from taskwire_core.errors import InvalidRequest
 from taskwire_core.failure import Code, FailureKind
-from taskwire_core.filters import (
-    EVERYTHING,
-    And,
-    Field,
-    Filter,
-    Not,
-    Operator,
-    Or,
-    Term,
-    parse,
-)
+from taskwire_core.filters import EVERYTHING, And, Field, Filter, Not, Operator, Or, Term
+from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
 
 FAILED = Term(Field.STATE, Operator.EQUAL, State.FAILED)
