@@ -14,19 +14,21 @@ from taskwire_broker.claiming_consumer import ClaimingConsumer
 from taskwire_broker.deliveries import DeliverySource
 from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
-from taskwire_broker.topology import logical_queue
+from taskwire_broker.topology import broker_queue
+from taskwire_core.queue_type import QueueType
 
 
 class ClaimingBroker(Broker):
     """A Dramatiq broker that only consumes: taskwire's gateway does the enqueueing.
 
     A worker asks its consumers for what they have claimed. Dramatiq's own Worker runs over it
-    too, with actors under their task type's name and `broker_queue(queue, deployment_id)`.
+    too, with actors under their task type's name and `name_of(queue)`.
     It has no middleware unless some is given, and no delay queues. Only the queues are
     Dramatiq's business here; retries, time-outs and results are decided in SQL.
     """
 
     queues: set[str]
+    queue_type = QueueType.CLASSIC
 
     def _claim_with(self, intake: Intake, deployment_id: bytes, patience: Patience | None) -> None:
         self._intake = intake
@@ -39,6 +41,10 @@ class ClaimingBroker(Broker):
     @abstractmethod
     def _source(self, queue_name: str) -> DeliverySource:
         """A new source of the broker queue's deliveries, not yet connected."""
+
+    def name_of(self, queue: str) -> str:
+        """This broker's name for the deployment's queue `queue`."""
+        return broker_queue(queue, self.deployment_id, self.queue_type)
 
     @property
     def held(self) -> int:
@@ -67,7 +73,7 @@ class ClaimingBroker(Broker):
         """
         consumer = ClaimingConsumer(
             source=self._source(queue_name),
-            queue=logical_queue(queue_name),
+            name=queue_name,
             deployment_id=self.deployment_id,
             intake=self._intake,
             claiming=self._claiming,

@@ -25,7 +25,7 @@ from taskwire_broker.envelope import BadEnvelope, ForeignDeployment, decode
 from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
 from taskwire_broker.prefetch import MAX_PREFETCH, Prefetch
-from taskwire_broker.topology import broker_queue
+from taskwire_broker.topology import logical_queue
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import to_text
@@ -54,7 +54,7 @@ class ClaimingConsumer(Consumer):
         self,
         *,
         source: DeliverySource,
-        queue: str,
+        name: str,
         deployment_id: bytes,
         intake: Intake,
         claiming: threading.Lock,
@@ -63,8 +63,8 @@ class ClaimingConsumer(Consumer):
         max_prefetch: int = MAX_PREFETCH,
     ) -> None:
         self._source = source
-        self._queue = queue
-        self._broker_queue = broker_queue(queue, deployment_id)
+        self._queue = logical_queue(name)
+        self._broker_queue = name
         self._deployment_id = deployment_id
         self._deployment_hex = deployment_id.hex()
         self._intake = intake

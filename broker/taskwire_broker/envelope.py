@@ -3,7 +3,8 @@
 The body is a Dramatiq JSON message, so that Dramatiq's own tools can show it. It carries ids
 only; no payload and no secret ever goes to the broker. Dramatiq's decoder checks no types,
 and a body with a surprise in it can stop its consumer or its threads for good: this one
-accepts exactly what `encode` writes (and fields that a newer version may add).
+accepts exactly what `encode` writes (and fields that a newer version may add). Whatever type
+its queue has, a message names the classic one: so it may be moved from one type to the other.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ class PublisherLink:
             channel.queue_declare(
                 dead_letter_queue(name),
                 durable=True,
-                arguments=dead_letter_arguments(),
+                arguments=dead_letter_arguments(name),
                 callback=lambda _frame: None,
             )
             channel.queue_declare(

@@ -13,6 +13,7 @@ from taskwire_broker.deliveries import DeliverySource
 from taskwire_broker.patience import Patience
 from taskwire_broker.ports import Intake
 from taskwire_broker.rabbit_source import RabbitSource
+from taskwire_core.queue_type import QueueType
 
 
 class TaskwireBroker(ClaimingBroker, RabbitmqBroker):
@@ -28,6 +29,7 @@ class TaskwireBroker(ClaimingBroker, RabbitmqBroker):
         *,
         deployment_id: bytes,
         intake: Intake,
+        queue_type: QueueType = QueueType.CLASSIC,
         middleware: Sequence[Middleware] = (),
         patience: Patience | None = None,
     ) -> None:
@@ -35,6 +37,7 @@ class TaskwireBroker(ClaimingBroker, RabbitmqBroker):
         self._claim_with(intake, deployment_id, patience)
         super().__init__(middleware=list(middleware))
         self.parameters = parameters
+        self.queue_type = queue_type
 
     def _source(self, queue_name: str) -> DeliverySource:
         return RabbitSource(self.parameters, queue_name)

@@ -22,6 +22,7 @@ from taskwire_broker.ports import Answered
 from taskwire_broker.publisher_link import PublisherLink
 from taskwire_broker.topology import broker_queue, logical_queue
 from taskwire_core.failpoints import ARMED, hit
+from taskwire_core.queue_type import QueueType
 from taskwire_core.reconnect import reconnect_pauses
 from taskwire_core.task import Dispatch
 
@@ -35,19 +36,21 @@ log = logging.getLogger(__name__)
 
 
 class RabbitPublisher:
-    """See `taskwire_broker.ports.Publisher`; for classic durable queues, messages persistent."""
+    """See `taskwire_broker.ports.Publisher`; for durable queues, messages persistent."""
 
     def __init__(
         self,
         url: str,
         deployment_id: bytes,
         *,
+        queue_type: QueueType = QueueType.CLASSIC,
         on_confirmed: Answered,
         on_refused: Answered,
         on_connected: Callable[[], None],
     ) -> None:
         self._parameters = connection_parameters(url, "taskwire gateway publisher")
         self._deployment_id = deployment_id
+        self._queue_type = queue_type
         self._on_confirmed = on_confirmed
         self._on_refused = on_refused
         self._on_connected = on_connected
@@ -122,7 +125,7 @@ class RabbitPublisher:
             hit("publish.sent")
 
     def _send(self, link: PublisherLink, dispatch: Dispatch) -> None:
-        name = broker_queue(dispatch.queue, self._deployment_id)
+        name = broker_queue(dispatch.queue, self._deployment_id, self._queue_type)
         if name not in link.declared:
             self._declare_for(link, name, dispatch)
             return

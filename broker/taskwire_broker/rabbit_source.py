@@ -46,7 +46,9 @@ class RabbitSource:
             # Each time: somebody may have deleted the queue, and a consumer of a missing queue
             # closes its channel.
             channel.queue_declare(
-                dead_letter_queue(self._name), durable=True, arguments=dead_letter_arguments()
+                dead_letter_queue(self._name),
+                durable=True,
+                arguments=dead_letter_arguments(self._name),
             )
             channel.queue_declare(self._name, durable=True, arguments=queue_arguments(self._name))
             channel.basic_qos(prefetch_count=prefetch)

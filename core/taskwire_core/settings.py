@@ -15,6 +15,7 @@ from typing import Any
 
 from taskwire_core.errors import ConfigurationError
 from taskwire_core.failpoints import Failpoint, parse_failpoints
+from taskwire_core.queue_type import QueueType
 from taskwire_core.user import DEV
 
 PREFIX = "TASKWIRE_"
@@ -90,6 +91,13 @@ def _admin_address(value: str) -> str:
         raise ValueError("must be auto, off or HOST:PORT, for example 127.0.0.1:50080") from None
 
 
+def _queue_type(value: str) -> QueueType:
+    try:
+        return QueueType(value.strip().lower())
+    except ValueError:
+        raise ValueError("must be classic or quorum") from None
+
+
 def _log_format(value: str) -> str:
     name = value.strip().lower()
     if name not in ("line", "json"):
@@ -108,6 +116,11 @@ class Settings:
         _text,
     )
     rabbitmq_url: str = _setting("", "amqp://user:password@host:5672/vhost", _text)
+    rabbitmq_queue_type: QueueType = _setting(
+        QueueType.CLASSIC,
+        "classic, or quorum: replicated in a cluster; the same for all processes",
+        _queue_type,
+    )
     redis_url: str = _setting("", "redis://host:6379/0", _text)
     user: str = _setting(
         DEV, "the name of the user as whom everybody acts: nobody is authenticated", _text

@@ -137,10 +137,10 @@ async def _serve(
         users=StoredUsers(writer, reader),
         identity=identity,
         bulk=GatewayBulkStore(writer, reader),
-        depths=RabbitDepths(settings.rabbitmq_url, deployment_id),
+        depths=RabbitDepths(settings.rabbitmq_url, deployment_id, settings.rabbitmq_queue_type),
         clock=database.clock,
         make_feed=partial(_feed, settings.redis_url, deployment_id),
-        make_broker=partial(_publisher, settings.rabbitmq_url, deployment_id),
+        make_broker=partial(_publisher, settings, deployment_id),
         page_tokens=PageTokens(database.signing_key()),
         lists=lists,
         instruments=admin.instruments,
@@ -247,15 +247,16 @@ def _feed(
 
 
 def _publisher(
-    url: str,
+    settings: Settings,
     deployment_id: bytes,
     on_confirmed: Callable[[list[Dispatch]], None],
     on_refused: Callable[[list[Dispatch]], None],
     on_connected: Callable[[], None],
 ) -> RabbitPublisher:
     return RabbitPublisher(
-        url,
+        settings.rabbitmq_url,
         deployment_id,
+        queue_type=settings.rabbitmq_queue_type,
         on_confirmed=on_confirmed,
         on_refused=on_refused,
         on_connected=on_connected,

@@ -1,4 +1,7 @@
-"""How work travels, the same over RabbitMQ and in memory, with Dramatiq's own Worker."""
+"""How work travels, the same over both types of RabbitMQ's queues and in memory.
+
+With Dramatiq's own Worker.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from msgspec.structs import replace
 from taskwire_broker.envelope import encode
 from taskwire_broker.patience import Patience
 from taskwire_core.ids import to_text
+from taskwire_core.queue_type import QueueType
 from taskwire_core.task import Dispatch
 from tests.support.brokers import (
     QUEUE,
@@ -28,11 +32,14 @@ from tests.support.eventually import eventually, eventually_async
 from tests.support.intake import FakeIntake, Ledger
 
 
-@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.servers)])
+@pytest.fixture(
+    params=["embedded", *(pytest.param(each, marks=pytest.mark.servers) for each in QueueType)]
+)
 def travel(request: pytest.FixtureRequest, deployment_id: bytes) -> Travel:
     if request.param == "embedded":
         return EmbeddedTravel(deployment_id)
-    return RabbitTravel(request.getfixturevalue("rabbit").url, deployment_id)
+    url = request.getfixturevalue("rabbit").url
+    return RabbitTravel(url, deployment_id, QueueType(request.param))
 
 
 def put(travel: Travel, sent: list[Dispatch]) -> None:
@@ -304,14 +311,15 @@ def test_two_deployments_on_one_broker_never_meet(travel: Travel) -> None:
     mine = dispatches(1)
     put(travel, mine)
     if isinstance(travel, RabbitTravel):
-        RabbitTravel(travel.url, other).put(encode(stranger, other))
+        theirs = RabbitTravel(travel.url, other, travel.queue_type)
+        theirs.put(encode(stranger, other))
 
     with working(travel.broker(FakeIntake(slots=10))) as ran:
         eventually(lambda: ran.tasks == ids(mine))
 
     assert travel.dead_letters() == 0
     if isinstance(travel, RabbitTravel):
-        assert RabbitTravel(travel.url, other).ready() == 1
+        assert theirs.ready() == 1
 
 
 def test_actors_cannot_be_sent_messages_past_the_gateway(travel: Travel) -> None:

@@ -27,6 +27,7 @@ from taskwire_broker.topology import (
     dead_letter_queue,
     queue_arguments,
 )
+from taskwire_core.queue_type import QueueType
 from taskwire_core.task import Dispatch
 
 TYPE = "acme.images.v1.ImageTasks/MakeThumbnail"
@@ -57,6 +58,7 @@ class Answers:
 class Travel(Protocol):
     deployment_id: bytes
 
+    def name(self, queue: str = QUEUE) -> str: ...
     def publisher(self, answers: Answers) -> Publisher: ...
     def broker(self, intake: Intake, patience: Patience | None = None) -> ClaimingBroker: ...
     def put(self, *bodies: bytes, queue: str = QUEUE) -> None: ...
@@ -68,6 +70,10 @@ class EmbeddedTravel:
     def __init__(self, deployment_id: bytes) -> None:
         self.deployment_id = deployment_id
         self.exchange = EmbeddedExchange()
+
+    def name(self, queue: str = QUEUE) -> str:
+        """The exchange's name for the queue."""
+        return broker_queue(queue, self.deployment_id)
 
     def publisher(self, answers: Answers) -> Publisher:
         return EmbeddedPublisher(
@@ -84,25 +90,32 @@ class EmbeddedTravel:
         )
 
     def put(self, *bodies: bytes, queue: str = QUEUE) -> None:
-        self.exchange.put(broker_queue(queue, self.deployment_id), bodies)
+        self.exchange.put(self.name(queue), bodies)
 
     def ready(self, queue: str = QUEUE) -> int:
-        return self.exchange.ready(broker_queue(queue, self.deployment_id))
+        return self.exchange.ready(self.name(queue))
 
     def dead_letters(self, queue: str = QUEUE) -> int:
-        name = broker_queue(queue, self.deployment_id)
-        return len(self.exchange.dead_letters.get(name, ()))
+        return len(self.exchange.dead_letters.get(self.name(queue), ()))
 
 
 class RabbitTravel:
-    def __init__(self, url: str, deployment_id: bytes) -> None:
+    def __init__(
+        self, url: str, deployment_id: bytes, queue_type: QueueType = QueueType.CLASSIC
+    ) -> None:
         self.url = url
         self.deployment_id = deployment_id
+        self.queue_type = queue_type
+
+    def name(self, queue: str = QUEUE) -> str:
+        """RabbitMQ's name for the queue."""
+        return broker_queue(queue, self.deployment_id, self.queue_type)
 
     def publisher(self, answers: Answers) -> Publisher:
         return RabbitPublisher(
             self.url,
             self.deployment_id,
+            queue_type=self.queue_type,
             on_confirmed=answers.confirmed.extend,
             on_refused=answers.refused.extend,
             on_connected=answers.on_connected,
@@ -110,7 +123,11 @@ class RabbitTravel:
 
     def broker(self, intake: Intake, patience: Patience | None = None) -> ClaimingBroker:
         return TaskwireBroker(
-            self.url, deployment_id=self.deployment_id, intake=intake, patience=patience
+            self.url,
+            deployment_id=self.deployment_id,
+            intake=intake,
+            queue_type=self.queue_type,
+            patience=patience,
         )
 
     def put(self, *bodies: bytes, queue: str = QUEUE) -> None:
@@ -129,14 +146,14 @@ class RabbitTravel:
     @contextmanager
     def _declared(self, queue: str) -> Iterator[tuple[Any, str, tuple[int, int]]]:
         """A channel, the queue's name, and how much waits in it and in its dead letters."""
-        name = broker_queue(queue, self.deployment_id)
+        name = self.name(queue)
         connection = pika.BlockingConnection(pika.URLParameters(self.url))
         try:
             channel = connection.channel()
             channel.confirm_delivery()
             main = channel.queue_declare(name, durable=True, arguments=queue_arguments(name))
             dead = channel.queue_declare(
-                dead_letter_queue(name), durable=True, arguments=dead_letter_arguments()
+                dead_letter_queue(name), durable=True, arguments=dead_letter_arguments(name)
             )
             yield channel, name, (main.method.message_count, dead.method.message_count)
         finally:
@@ -166,7 +183,7 @@ def working(
 ) -> Iterator[Ran]:
     """Dramatiq's own Worker on `broker`, with an actor for the type, consuming `queues`."""
     ran = Ran(then)
-    names = [broker_queue(queue, broker.deployment_id) for queue in queues]
+    names = [broker.name_of(queue) for queue in queues]
     Actor(ran, broker=broker, actor_name=type, queue_name=names[0], priority=0, options={})
     for name in names:
         broker.declare_queue(name)

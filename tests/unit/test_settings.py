@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.queue_type import QueueType
 from taskwire_core.settings import (
     Settings,
     parse_duration,
@@ -42,6 +43,7 @@ def test_values_are_read_in_their_own_types() -> None:
             "TASKWIRE_WORKER_THREADS": "3",
             "TASKWIRE_DRAIN_GRACE": "1.5m",
             "TASKWIRE_LOG_LEVEL": "debug",
+            "TASKWIRE_RABBITMQ_QUEUE_TYPE": " Quorum",
             "TASKWIRE_RETENTION": " Off",
         }
     )
@@ -52,6 +54,7 @@ def test_values_are_read_in_their_own_types() -> None:
     assert settings.worker_threads == 3
     assert settings.drain_grace == timedelta(seconds=90)
     assert settings.log_level == "DEBUG"
+    assert settings.rabbitmq_queue_type is QueueType.QUORUM
 
 
 def test_an_empty_variable_counts_as_missing() -> None:
@@ -68,6 +71,7 @@ def test_all_problems_are_told_at_once_in_one_line() -> None:
                 "TASKWIRE_WORKER_PROCESSES": "many",
                 "TASKWIRE_DRAIN_GRACE": "soon",
                 "TASKWIRE_LOG_LEVEL": "LOUD",
+                "TASKWIRE_RABBITMQ_QUEUE_TYPE": "stream",
                 "TASKWIRE_RETENTION": "maybe",
             }
         )
@@ -77,6 +81,7 @@ def test_all_problems_are_told_at_once_in_one_line() -> None:
         "TASKWIRE_LISSTEN is not a setting of taskwire (see: taskwire dev --help)",
         "TASKWIRE_LISTEN must be HOST:PORT, for example 127.0.0.1:50051",
         "TASKWIRE_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR",
+        "TASKWIRE_RABBITMQ_QUEUE_TYPE must be classic or quorum",
         "TASKWIRE_RETENTION must be on or off",
         "TASKWIRE_WORKER_PROCESSES must be a whole number of 1 or more",
         "TASKWIRE_WORKER_THREADS must be a whole number of 1 or more",

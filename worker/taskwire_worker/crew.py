@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,8 +50,8 @@ _THREADS_TIMEOUT_S = 0.5
 class Deliveries(Protocol):
     """The broker, as far as the crew steers it."""
 
-    queues: Mapping[str, str]
-    """The broker's name of each queue that is consumed, by taskwire's."""
+    queues: Collection[str]
+    """Those that are consumed."""
 
     def consumers(self, intake: Intake) -> Sequence[Consumer]:
         """A consumer for each queue, which asks `intake`; called once."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from taskwire_broker.claiming_broker import ClaimingBroker
-from taskwire_broker.topology import broker_queue
 from taskwire_worker.intake import Intake
 from taskwire_worker.work_loop import Consumer
 
@@ -18,21 +17,19 @@ class BrokerDeliveries:
 
     def __init__(
         self,
-        queues: Iterable[str],
-        deployment_id: bytes,
+        queues: Collection[str],
         make: Callable[[Intake], ClaimingBroker],
     ) -> None:
-        self.queues: Mapping[str, str] = {
-            queue: broker_queue(queue, deployment_id) for queue in queues
-        }
+        self.queues = queues
         self._make = make
         self._broker: ClaimingBroker | None = None
 
     def consumers(self, intake: Intake) -> Sequence[Consumer]:
         self._broker = broker = self._make(intake)
-        for name in self.queues.values():
+        names = [broker.name_of(queue) for queue in self.queues]
+        for name in names:
             broker.declare_queue(name)
-        return [broker.consume(name, timeout=_IDLE_MS) for name in self.queues.values()]
+        return [broker.consume(name, timeout=_IDLE_MS) for name in names]
 
     def drain(self) -> None:
         if self._broker is not None:

@@ -66,7 +66,6 @@ class EmbeddedWorker:
             lease=EndlessLease(),
             deliveries=BrokerDeliveries(
                 self._workplace.queues,
-                deployment_id,
                 lambda intake: EmbeddedBroker(exchange, deployment_id=deployment_id, intake=intake),
             ),
             preparation=self._workplace.preparation(clock),

@@ -50,9 +50,11 @@ def hire(workplace: Workplace, worker_id: bytes, lease: Lease, instruments: Inst
         lease=lease,
         deliveries=BrokerDeliveries(
             workplace.queues,
-            deployment_id,
             lambda intake: TaskwireBroker(
-                settings.rabbitmq_url, deployment_id=deployment_id, intake=intake
+                settings.rabbitmq_url,
+                deployment_id=deployment_id,
+                intake=intake,
+                queue_type=settings.rabbitmq_queue_type,
             ),
         ),
         preparation=workplace.preparation(database.clock),

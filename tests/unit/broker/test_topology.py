@@ -18,34 +18,54 @@ from taskwire_broker.topology import (
     queue_arguments,
 )
 from taskwire_core.options import QUEUE_NAME
+from taskwire_core.queue_type import QueueType
 
 names = st.from_regex(QUEUE_NAME, fullmatch=True)
 tails = st.sampled_from(["", ".DQ", ".XQ", ".DQ.XQ"])
 
 
-@given(name=names, tail=tails, deployment=st.uuids())
-def test_a_queue_is_found_again_in_its_name(name: str, tail: str, deployment: uuid.UUID) -> None:
+types = st.sampled_from(QueueType)
+
+
+@given(name=names, tail=tails, deployment=st.uuids(), type=types)
+def test_a_queue_is_found_again_in_its_name(
+    name: str, tail: str, deployment: uuid.UUID, type: QueueType
+) -> None:
     queue = (name + tail)[:128]
-    assert logical_queue(broker_queue(queue, deployment.bytes)) == queue
+    assert logical_queue(broker_queue(queue, deployment.bytes, type)) == queue
 
 
-@given(name=names, tail=tails)
-def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str) -> None:
-    full = broker_queue(name + tail, uuid.uuid4().bytes)
+@given(name=names, other=names, deployment=st.uuids())
+def test_a_classic_and_a_quorum_queue_never_share_a_name(
+    name: str, other: str, deployment: uuid.UUID
+) -> None:
+    full = broker_queue(name, deployment.bytes, QueueType.QUORUM)
+    assert full != broker_queue(other, deployment.bytes)
+    assert queue_arguments(full)["x-queue-type"] == "quorum"
+    assert dead_letter_arguments(full)["x-queue-type"] == "quorum"
+
+
+@given(name=names, tail=tails, type=types)
+def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str, type: QueueType) -> None:
+    full = broker_queue(name + tail, uuid.uuid4().bytes, type)
     assert q_name(full) == full
     assert dq_name(full) != full
     assert dead_letter_queue(full) == full + ".XQ"
 
 
-@pytest.mark.parametrize("name", ["default", "tw1.default", "tw2.x.0123abcd", "tw1..0123abcd"])
+@pytest.mark.parametrize(
+    "name",
+    ["default", "tw1.default", "tw2.x.0123abcd", "tw1..0123abcd", "tw1q.default", "tw1q..0123abcd"],
+)
 def test_a_name_that_is_none_of_ours_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not the name"):
         logical_queue(name)
 
 
-def test_the_arguments_are_dramatiqs_own() -> None:
+def test_the_arguments_of_a_classic_queue_are_dramatiqs_own() -> None:
     """A queue that is declared twice with different arguments is answered with 406."""
     stock = RabbitmqBroker(middleware=[])
-    arguments = stock._build_queue_arguments("some.queue")  # type: ignore[no-untyped-call]
-    assert queue_arguments("some.queue") == arguments
-    assert dead_letter_arguments() == {"x-message-ttl": DEAD_MESSAGE_TTL}
+    name = broker_queue("some.queue", uuid.uuid4().bytes)
+    arguments = stock._build_queue_arguments(name)  # type: ignore[no-untyped-call]
+    assert queue_arguments(name) == arguments
+    assert dead_letter_arguments(name) == {"x-message-ttl": DEAD_MESSAGE_TTL}

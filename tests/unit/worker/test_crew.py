@@ -68,7 +68,6 @@ def crew(lease: Lease, ledger: fakes.FakeLedger, tmp_path: Path) -> Iterator[Cre
         lease=lease,
         deliveries=BrokerDeliveries(
             ["q"],
-            deployment,
             lambda intake: EmbeddedBroker(
                 EmbeddedExchange(), deployment_id=deployment, intake=intake
             ),
