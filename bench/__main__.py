@@ -26,7 +26,7 @@ import redis
 
 from bench.machine import environment
 from bench.measuring import measure
-from bench.plan import FULL, QUICK, Visit
+from bench.plan import FULL, QUICK, Visit, with_rows
 from bench.publishing import publish
 from bench.report import absolute_table, targets_text
 from bench.results import Results
@@ -105,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, help="of the number of tasks")
     parser.add_argument("--subjects", default="", help="comma-separated; default: all")
     parser.add_argument("--workloads", default="", help="comma-separated; default: all")
+    parser.add_argument("--rows", type=int, help="visit a database with so many ended tasks, too")
     parser.add_argument("--publish", action="store_true", help="write docs/bench and the README")
     parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "bench" / "results.json")
     asked = parser.parse_args()
@@ -116,6 +117,8 @@ def _arguments() -> argparse.Namespace:
 
 def _chosen(asked: argparse.Namespace) -> list[Visit]:
     visits = QUICK if asked.quick else FULL
+    if asked.rows:
+        visits = (*visits, with_rows(asked.rows))
     wanted = [*filter(None, asked.workloads.split(","))]
     return [
         replace(visit, workloads=workloads)

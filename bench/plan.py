@@ -13,6 +13,7 @@ from bench.subjects.program import Program
 from bench.subjects.raw_dramatiq import RawDramatiq
 from bench.subjects.subject import Servers, Subject
 from bench.subjects.taskwire import Shape, Taskwire
+from taskwire_core.queue_type import QueueType
 
 CORES = os.cpu_count() or 1
 SUBMITS = ("unary", "stream", "batch")
@@ -38,6 +39,11 @@ def _baseline(subject: type[Program], *workloads: str) -> Visit:
     return Visit(subject.name, subject, workloads)
 
 
+def with_rows(rows: int) -> Visit:
+    """A visit to a database that holds so many ended tasks."""
+    return _taskwire(Shape(f"taskwire-{rows}-rows", fill=filled(rows)), "unary", "batch")
+
+
 QUICK = (
     _taskwire(Shape("taskwire"), *SUBMITS, *ENDS, "memory"),
     _baseline(S1, "unary", *ENDS),
@@ -61,9 +67,10 @@ FULL = (
     _taskwire(
         Shape("taskwire-postgresql-2", postgresql=True, gateways=2, processes=2), "unary", "batch"
     ),
+    _taskwire(Shape("taskwire-quorum", queues=QueueType.QUORUM), *SUBMITS),
     _taskwire(Shape("taskwire-2-gateways", gateways=2), "unary"),
     _taskwire(Shape("taskwire-2-workers", processes=2), "batch"),
-    _taskwire(Shape("taskwire-1000-rows", fill=filled(1_000)), "unary", "batch"),
-    _taskwire(Shape("taskwire-1000000-rows", fill=filled(1_000_000)), "unary", "batch"),
+    with_rows(1_000),
+    with_rows(1_000_000),
     _taskwire(Shape("taskwire-watches"), "watches", once=True),
 )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bench.rounds import At
 
-OURS, POSTGRESQL = "taskwire", "taskwire-postgresql"
+OURS, POSTGRESQL, QUORUM = "taskwire", "taskwire-postgresql", "taskwire-quorum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,9 @@ TARGETS = (
     Target("PostgreSQL: unary submit, end to end", _faster("unary", *_UNARY, POSTGRESQL)),
     Target("PostgreSQL: stream submit, end to end", _faster("stream", *_STREAM, POSTGRESQL)),
     Target("PostgreSQL: batch 100, end to end", _faster("batch", *_BATCH, POSTGRESQL)),
+    Target("quorum queues: unary submit, end to end", _faster("unary", *_UNARY, QUORUM)),
+    Target("quorum queues: stream submit, end to end", _faster("stream", *_STREAM, QUORUM)),
+    Target("quorum queues: batch 100, end to end", _faster("batch", *_BATCH, QUORUM)),
     Target(
         "thumbnails on all cores, to Celery prefork",
         (

@@ -15,6 +15,7 @@ from bench.load.h2load import Request
 from bench.subjects.requests import request_for
 from bench.subjects.subject import ROOT, Servers, Subject
 from taskwire_core.lifecycle import State
+from taskwire_core.queue_type import QueueType
 from taskwire_db.database import Database
 from tests.support.contracts import built
 from tests.support.eventually import eventually
@@ -32,6 +33,7 @@ class Shape:
 
     name: str
     postgresql: bool = False
+    queues: QueueType = QueueType.CLASSIC
     gateways: int = 1
     processes: int = 1
     threads: int = 8
@@ -64,6 +66,7 @@ class Taskwire(Subject):
         settings = {
             "contracts": f"{contracts},{EXAMPLES}",
             "handlers": shape.handlers,
+            "rabbitmq_queue_type": shape.queues.value,
             "worker_processes": str(shape.processes),
             "worker_threads": str(shape.threads),
             # What lies in the database is older than results are kept.
