@@ -154,13 +154,14 @@ for _name, (_columns, _condition) in INDEX_CONDITIONS.items():
 sa.Index("ix_tasks_cohort", tasks.c.owner, tasks.c.type, tasks.c.queue, tasks.c.state, tasks.c.id)
 sa.Index("ix_tasks_updated", tasks.c.owner, tasks.c.update_time, tasks.c.id)
 
+# This table and the two others with payloads have rowids on SQLite: without them a payload is
+# part of the key's tree, and read by everybody who looks for a neighbour.
 task_inputs = sa.Table(
     "task_inputs",
     metadata,
     sa.Column("task_id", Id, primary_key=True),
     sa.Column("type_name", sa.Text, nullable=False),
     sa.Column("data", sa.LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 task_outcomes = sa.Table(
@@ -170,7 +171,6 @@ task_outcomes = sa.Table(
     sa.Column("type_name", sa.Text),
     sa.Column("data", sa.LargeBinary),
     sa.Column("failure", sa.Text),
-    sqlite_with_rowid=False,
 )
 
 task_events = sa.Table(
@@ -210,7 +210,6 @@ task_follow_ups = sa.Table(
     sa.Column("body", sa.LargeBinary, nullable=False),
     # The task that was made.
     sa.Column("made_id", Id),
-    sqlite_with_rowid=False,
 )
 
 task_labels = sa.Table(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_db.database import Database
 
-NEEDED = "0010"
+NEEDED = "0011"
 """The revision that this version of taskwire works with: that of the newest migration."""
 
 _TABLE = "alembic_version"

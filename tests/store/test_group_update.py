@@ -27,9 +27,11 @@ def _new(index: int, data: bytes) -> NewTask:
     return replace(new_task(), input=Payload("echo.v1.EchoRequest", data), labels=labels)
 
 
-def _submitted(database: Database, *, inputs: list[bytes] = INPUTS) -> dict[bytes, bytes]:
-    """The inputs of MANY queued tasks by their ids."""
-    made = [_new(index, inputs[index % len(inputs)]) for index in range(MANY)]
+def _submitted(
+    database: Database, *, inputs: list[bytes] = INPUTS, count: int = MANY
+) -> dict[bytes, bytes]:
+    """The inputs of queued tasks by their ids."""
+    made = [_new(index, inputs[index % len(inputs)]) for index in range(count)]
     return {submit(database, task).id: task.input.data for task in made}
 
 
@@ -64,8 +66,9 @@ def test_claimed_tasks_are_as_they_are_stored_and_have_their_inputs(
     _seen(database)
 
 
-def test_a_larger_input_comes_with_its_group(database: Database) -> None:
-    inputs = _submitted(database, inputs=[b"small", b"y" * (MOST_BYTES + 1)])
+@pytest.mark.parametrize("count", [2, MANY])
+def test_a_larger_input_comes_with_its_group(database: Database, count: int) -> None:
+    inputs = _submitted(database, inputs=[b"small", b"y" * (MOST_BYTES + 1)], count=count)
     found = _all_claimed(database, list(inputs))
     assert {task.id: task.input.data for task in found if task.input} == inputs
 

@@ -9,16 +9,21 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.changes import Cursor, CursorExpired
 from taskwire_core.errors import ConfigurationError
+from taskwire_core.follow_up import Condition
+from taskwire_core.task import Task, View
 from taskwire_db import operations as ops
 from taskwire_db import revision, schema
 from taskwire_db.change_log import head
 from taskwire_db.database import Database
+from taskwire_db.group import is_unlimited
 from taskwire_db.models import deployment
+from taskwire_db.orm import metadata
 from taskwire_db.reader import Reader
-from tests.store.steps import cancel, new_task, submit
+from tests.store.steps import cancel, follow_up, new_task, running, submit, succeed
 from tests.support.embedded import COMMAND, environment
 from tests.support.postgres import PostgresServer
 from tests.support.processes import spawn
@@ -130,6 +135,37 @@ def _deleted(database: Database) -> bytes:
     cancel(database, task_id)
     database.execute(ops.delete, ops.DeleteRequest(task_id, "dev"))
     return task_id
+
+
+def test_payloads_are_carried_over_when_their_tables_are_laid_out_anew(empty: Database) -> None:
+    schema.upgrade(empty)
+    plan = follow_up(Condition.ON_SUCCESS)
+    new = replace(new_task(empty.clock.now_us()), follow_ups=(plan,))
+    ended = succeed(empty, running(empty, new), b"result")
+    before = _full(empty, new.id)
+    schema.downgrade(empty, "0010")
+    schema.upgrade(empty)
+    after = _full(empty, new.id)
+    assert after == before
+    assert ended is not None
+    assert (after.input, after.result, len(after.follow_ups)) == (new.input, ended.result, 1)
+
+
+def _full(database: Database, task_id: bytes) -> Task:
+    reader = Reader(database.url.render_as_string(hide_password=False))
+    found = reader.get([task_id], view=View.FULL)[task_id]
+    reader.close()
+    return found
+
+
+def test_no_payload_is_part_of_the_tree_of_a_key() -> None:
+    with_payloads = {
+        table.name: table.dialect_options["sqlite"]["with_rowid"]
+        for table in metadata.tables.values()
+        if any(is_unlimited(column.type) for column in table.columns)
+    }
+    assert len(with_payloads) >= 3
+    assert all(with_payloads.values()), with_payloads
 
 
 _FORMER_CHANGE = sa.text("""

@@ -31,8 +31,8 @@ _lease_now = sa.bindparam("lease_now", type_=Micros)
 _SOURCES = sources(Event.CLAIM)
 
 
-def _input(column: sa.Column[object]) -> sa.ScalarSelect[object]:
-    return sa.select(column).where(task_inputs.c.task_id == tasks.c.id).scalar_subquery()
+def _input(column: sa.Column[Any]) -> sa.Select[tuple[Any]]:
+    return sa.select(column).where(task_inputs.c.task_id == tasks.c.id)
 
 
 def _build(v: sa.CTE) -> sa.Update:
@@ -74,7 +74,8 @@ def _build(v: sa.CTE) -> sa.Update:
 _claim = GroupUpdate(
     {"id": Id, "worker_id": Id},
     _build,
-    (*TASK_COLUMNS, _input(task_inputs.c.type_name), _input(task_inputs.c.data)),
+    (*TASK_COLUMNS, _input(task_inputs.c.type_name).scalar_subquery()),
+    _input(task_inputs.c.data),
 )
 
 
