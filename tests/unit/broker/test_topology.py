@@ -45,6 +45,12 @@ def test_a_classic_and_a_quorum_queue_never_share_a_name(
     assert dead_letter_arguments(full)["x-queue-type"] == "quorum"
 
 
+def test_a_quorum_queue_never_drops_what_was_given_back_too_often() -> None:
+    """RabbitMQ 4 does so after 20 times by default, and 3.10 at once when it is told -1."""
+    name = broker_queue("some.queue", uuid.uuid4().bytes, QueueType.QUORUM)
+    assert queue_arguments(name)["x-delivery-limit"] > 1_000_000_000
+
+
 @given(name=names, tail=tails, type=types)
 def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str, type: QueueType) -> None:
     full = broker_queue(name + tail, uuid.uuid4().bytes, type)
