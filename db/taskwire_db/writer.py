@@ -1,6 +1,7 @@
 """The writer: one thread that commits all that is pending whenever the last commit has ended.
 
-There is no timer: the transaction in progress already collects the next group. A caller's
+There is no timer: the transaction in progress already collects the next group, and so does the
+wait for SQLite's turn, since a group is complete only when its transaction has begun. A caller's
 result arrives after the commit, and so does the announcement of what changed. An item that
 cannot be written fails alone: its group is run again, one transaction per item.
 """
@@ -53,6 +54,14 @@ class _Pending:
         self.loop = loop
         self.result: object = None
         self.error: BaseException | None = None
+
+
+class _Group:
+    """What one transaction writes. It grows until that has begun, and then it is `complete`."""
+
+    def __init__(self, first: _Pending, *, complete: bool = False) -> None:
+        self.items = [first]
+        self.complete = complete
 
 
 class Writer:
@@ -120,58 +129,57 @@ class Writer:
             self._pending.put(pending)
 
     def _run(self) -> None:
-        while True:
-            group, last = self._collect()
-            if group:
-                self._commit(group)
-            if last:
-                return
+        while (first := self._pending.get()) is not None:
+            self._commit(_Group(first))
 
-    def _collect(self) -> tuple[list[_Pending], bool]:
-        """All that is pending, at least one item; and whether the writer was closed."""
-        first = self._pending.get()
-        if first is None:
-            return [], True
-        group = [first]
-        while len(group) < MAX_GROUP:
-            try:
+    def _complete(self, group: _Group) -> None:
+        """Add what is pending, and leave out whoever has gone: those want nothing written."""
+        if group.complete:
+            return
+        group.complete = True
+        with contextlib.suppress(queue.Empty):
+            while len(group.items) < MAX_GROUP:
                 item = self._pending.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return group, True
-            group.append(item)
-        # A caller that has gone before its transaction began wants nothing written.
-        return [p for p in group if not p.future.cancelled()], False
+                if item is None:
+                    self._pending.put(None)  # The end comes after this group.
+                    break
+                group.items.append(item)
+        group.items = [p for p in group.items if not p.future.cancelled()]
 
-    def _commit(self, group: list[_Pending]) -> None:
+    def _commit(self, group: _Group) -> None:
         began = time.monotonic()
         try:
             changed = self._transact(group)
         except StoreUnavailable as error:
-            self._committed(len(group), time.monotonic() - began, True)
-            for pending in group:
-                pending.error = error
+            # It may have failed before it began; one by one, all would wait as long.
+            self._complete(group)
+            self._fail(group, error, began)
         except Exception as error:
-            self._committed(len(group), time.monotonic() - began, True)
-            if len(group) > 1:
+            if len(group.items) > 1:
+                self._committed(len(group.items), time.monotonic() - began, True)
                 log.warning("a group of writes failed and is written one by one", exc_info=True)
-                for pending in group:
-                    self._commit([pending])
+                for pending in group.items:
+                    self._commit(_Group(pending, complete=True))
                 return
-            group[0].error = error
+            self._fail(group, error, began)
         else:
-            self._committed(len(group), time.monotonic() - began, False)
+            self._committed(len(group.items), time.monotonic() - began, False)
             self._tell(changed)
-        _resolve(group)
+        _resolve(group.items)
 
-    def _transact(self, group: list[_Pending]) -> Sequence[Task | Deleted] | None:
+    def _fail(self, group: _Group, error: Exception, began: float) -> None:
+        self._committed(len(group.items), time.monotonic() - began, True)
+        for pending in group.items:
+            pending.error = error
+
+    def _transact(self, group: _Group) -> Sequence[Task | Deleted] | None:
         """Commit the group; the tasks that it changed, None when it did nothing to any."""
-        by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
-        for pending in group:
-            by_operation[pending.operation].append(pending)
 
         def work(transaction: Transaction) -> Sequence[Task | Deleted] | None:
+            self._complete(group)
+            by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
+            for pending in group.items:
+                by_operation[pending.operation].append(pending)
             for operation, some in by_operation.items():
                 results = operation(transaction, [p.item for p in some])
                 for pending, result in zip(some, results, strict=True):

@@ -21,7 +21,7 @@ from taskwire_db.models import Id, deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
-from tests.store.steps import cancel, new_task, unit
+from tests.store.steps import ManualClock, cancel, new_task, unit
 from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
@@ -45,6 +45,37 @@ def pragma(database: Database, text: str) -> Any:  # whatever the PRAGMA answers
         assert raw is not None
         row = raw.execute(f"PRAGMA {text}").fetchone()
         return row and row[0]
+
+
+def test_what_comes_while_a_group_waits_for_its_turn_belongs_to_it(
+    database: Database, url: str, clock: ManualClock
+) -> None:
+    groups: list[tuple[int, bool]] = []
+    writer = Writer(database, committed=lambda items, _s, failed: groups.append((items, failed)))
+    other = Database(url, clock=clock)
+    with closing(writer), closing(other):
+        with other.transaction():
+            first = writer.run(ops.submit, unit(new_task()))
+            eventually(lambda: writer.pending == 0)
+            rest = [writer.run(ops.submit, unit(new_task())) for _ in range(4)]
+        assert all(each.result(30).submitted for each in (first, *rest))
+    assert groups == [(5, False)]
+
+
+def test_all_who_wait_for_a_turn_that_does_not_come_are_told_at_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskwire_db.database.BUSY_TIMEOUT_S", 1)
+    groups: list[tuple[int, bool]] = []
+    opened = Database(url)
+    writer = Writer(opened, committed=lambda items, _s, failed: groups.append((items, failed)))
+    turn = Turnstile(opened.url.database, patience_s=1).turn()
+    with closing(opened), closing(writer), turn:
+        first = writer.run(ops.submit, unit(new_task()))
+        eventually(lambda: writer.pending == 0)
+        rest = [writer.run(ops.submit, unit(new_task())) for _ in range(4)]
+        assert all(isinstance(each.exception(30), StoreUnavailable) for each in (first, *rest))
+    assert groups == [(5, True)]
 
 
 def test_a_locked_database_answers_unavailable_and_nothing_is_written(
