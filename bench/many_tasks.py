@@ -69,7 +69,7 @@ def insert_many(
             ):
                 RowInsert(table).run(tx.connection, made)
         counts.update((row.type, row.queue, row.owner, row.state) for row in group)
-        database.checkpoint(above_bytes=64 * 1024 * 1024)
+        database.checkpoint()
     with database.transaction() as tx:
         RowInsert(task_counters).run(tx.connection, [(*key, 0, n) for key, n in counts.items()])
 

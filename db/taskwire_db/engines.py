@@ -1,8 +1,8 @@
 """Engines: how a connection to SQLite or to PostgreSQL is opened.
 
 SQLite is opened in WAL mode with `synchronous=FULL` (an acknowledged task survives a power
-loss). Versions before 3.51.3 have a WAL-reset bug with several writers, so nothing checkpoints
-by itself there: the keeper does, with TRUNCATE.
+loss). Versions before 3.51.3 have a bug when one connection resets the WAL while another
+checkpoints, so nothing checkpoints by itself there: the keeper does, while it is no writer's turn.
 
 PostgreSQL is asked for READ COMMITTED writes and REPEATABLE READ, READ ONLY reads. No statement,
 wait for a lock or silent connection may hold a process up for longer than SESSION says.
@@ -21,6 +21,8 @@ from sqlalchemy.pool import ConnectionPoolEntry as PoolRecord
 from taskwire_core.errors import ConfigurationError
 
 BUSY_TIMEOUT_S = 5.0
+KEPT_LOG_BYTES = 64 * 1024 * 1024
+"""A write-ahead log that has grown beyond this, behind a long reader, is cut when it begins anew."""
 FIXED_WAL_RESET = (3, 51, 3)
 
 SESSION = {
@@ -153,6 +155,7 @@ def _prepare_sqlite(writable: bool) -> Callable[[sqlite3.Connection, object], No
             "mmap_size=0",
             "temp_store=MEMORY",
             "cache_size=-16384",
+            f"journal_size_limit={KEPT_LOG_BYTES}",
         ]
         if sqlite3.sqlite_version_info < FIXED_WAL_RESET:
             pragmas.append("wal_autocheckpoint=0")

@@ -32,7 +32,6 @@ from taskwire_gateway.workers_alive import Served
 log = logging.getLogger(__name__)
 
 LEADER = "keeper"
-CHECKPOINT_BYTES = 4 * 1024 * 1024
 
 
 class GatewayStore:
@@ -207,7 +206,7 @@ class GatewayStore:
 
     async def checkpoint(self) -> None:
         """See `Sweeps`."""
-        await self._reader.call(lambda _: self._database.checkpoint(above_bytes=CHECKPOINT_BYTES))
+        await self._reader.call(lambda _: self._database.checkpoint())
 
     # This gateway's own lease.
 

@@ -43,7 +43,7 @@ class Sweeps(Protocol):
         """Give the unpublished rows of dead gateways to the backlog, and forget those gateways."""
 
     async def checkpoint(self) -> None:
-        """Move a grown write-ahead log into the database file, where there is one."""
+        """Move the write-ahead log into the database file, where there is one."""
 
 
 class BacklogRows(Protocol):
