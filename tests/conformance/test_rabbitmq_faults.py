@@ -171,10 +171,6 @@ def test_a_worker_outlives_a_killed_broker(
 async def test_a_broker_killed_while_publishing_answers_everything_and_loses_nothing(
     killable_rabbit: RabbitServer, killable: RabbitTravel
 ) -> None:
-    # RabbitMQ may forget a queue that it has declared a moment before it is killed, and with it
-    # all that it has confirmed: once in twenty times, seen with 3.10. Here it is an older one.
-    assert killable.ready() == 0
-    killable_rabbit.restart()
     answers = Answers()
     publisher = killable.publisher(answers)
     await publisher.start()
