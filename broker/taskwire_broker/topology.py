@@ -15,8 +15,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from dramatiq.common import xq_name
-
 from taskwire_core.queue_type import QueueType
 
 VERSIONS = {QueueType.CLASSIC: "tw1", QueueType.QUORUM: "tw1q"}
@@ -49,8 +47,9 @@ def logical_queue(name: str) -> str:
 
 
 def dead_letter_queue(name: str) -> str:
-    """Where the broker puts what was rejected from the broker queue `name`."""
-    return xq_name(name)
+    """Where the broker puts what was rejected from the broker queue `name`; as Dramatiq says."""
+    # Not asked of Dramatiq: a gateway publishes, and does not load it for a name.
+    return f"{name}.XQ"
 
 
 def queue_arguments(name: str) -> dict[str, Any]:  # AMQP tables have values of any type

@@ -12,7 +12,9 @@ from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.settings import Settings, require_services
 from taskwire_db import revision
 from taskwire_db.database import Database
+from taskwire_db.engines import engine_for
 from taskwire_db.feed.redis_announcer import RedisAnnouncer
+from taskwire_db.url import parse_url
 from taskwire_db.writer import Writer
 from taskwire_worker import child
 from taskwire_worker.firstborn import Firstborn
@@ -33,6 +35,8 @@ def run(settings: Settings) -> int:
         raise ConfigurationError(
             "TASKWIRE_HANDLERS must name the modules with your @task functions"
         )
+    # Loads the driver of the database, so that this is shared too, and connects to nothing.
+    engine_for(parse_url(settings.database_url), writable=True)
     # Before anything has a thread or a connection.
     firstborn = Firstborn(settings.worker_processes, child.run_child)
     admin = Admin("worker")

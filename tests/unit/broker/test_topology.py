@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL, RabbitmqBroker
-from dramatiq.common import dq_name, q_name
+from dramatiq.common import dq_name, q_name, xq_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +56,7 @@ def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str, type:
     full = broker_queue(name + tail, uuid.uuid4().bytes, type)
     assert q_name(full) == full
     assert dq_name(full) != full
-    assert dead_letter_queue(full) == full + ".XQ"
+    assert dead_letter_queue(full) == xq_name(full)
 
 
 @pytest.mark.parametrize(
