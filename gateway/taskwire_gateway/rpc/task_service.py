@@ -89,7 +89,10 @@ class TaskService:
 
     async def submit_task(self, request: pb.SubmitTaskRequest, call: Call) -> pb.SubmitTaskResponse:
         """Commit one task."""
-        return self._messages.submitted(await self._submitting.submit(request, owner=call.owner))
+        response = pb.SubmitTaskResponse()
+        accepted = await self._submitting.submit(request, owner=call.owner)
+        self._messages.write_submitted(response, accepted)
+        return response
 
     async def batch_submit_tasks(
         self, request: pb.BatchSubmitTasksRequest, call: Call
@@ -98,14 +101,14 @@ class TaskService:
         response = pb.BatchSubmitTasksResponse()
         if not request.allow_partial_success:
             for answer in await self._submitting.submit_all(request.requests, owner=call.owner):
-                response.results.add().ok.CopyFrom(self._messages.submitted(answer))
+                self._messages.write_submitted(response.results.add().ok, answer)
             return response
         for found in await self._submitting.submit_some(request.requests, owner=call.owner):
             result = response.results.add()
             if isinstance(found, RequestError):
                 result.error.CopyFrom(status_of(found))
             else:
-                result.ok.CopyFrom(self._messages.submitted(found))
+                self._messages.write_submitted(result.ok, found)
         return response
 
     async def get_task(self, request: pb.GetTaskRequest, call: Call) -> pb.GetTaskResponse:
