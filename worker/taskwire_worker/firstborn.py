@@ -29,12 +29,13 @@ class Firstborn:
     """Forks at once; `next` hands the processes over one by one, `close` ends the others."""
 
     def __init__(self, count: int, run_child: RunChild) -> None:
-        """`count` processes; fewer when there is no room for them."""
+        """`count` processes; fewer when there is no room for them, and none when something, such
+        as an agent that watches programs, has begun a thread here before this one's main."""
         # What is garbage is not copied, and no collection writes into what is shared.
         gc.collect()
         gc.freeze()
         self._waiting: list[Child] = []
-        for _ in range(count):
+        for _ in range(count if _has_one_thread() else 0):
             try:
                 self._fork(run_child)
             except OSError:
@@ -96,6 +97,11 @@ class ForkedProcess:
         """SIGKILL, unless it has ended and was waited for."""
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
+
+
+def _has_one_thread() -> bool:
+    """Those of libraries in C are counted too."""
+    return len(os.listdir("/proc/self/task")) == 1
 
 
 def _begin(descriptor: int, parent: int, run_child: RunChild) -> None:

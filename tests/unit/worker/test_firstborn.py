@@ -72,6 +72,19 @@ def test_there_are_no_more_than_were_asked_for() -> None:
     assert answer
 
 
+def test_a_process_with_threads_is_not_forked() -> None:
+    program = """
+import threading
+firstborn.close()
+threading.Thread(target=signal.pause, daemon=True).start()
+later = Firstborn(1, run_child)
+tell(later.next() is None)
+later.close()
+"""
+    facts, _, _ = told(program)
+    assert facts == [True]
+
+
 def test_one_that_returns_ends_as_a_program_does() -> None:
     program = """
 child = firstborn.next()
