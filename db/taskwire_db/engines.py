@@ -22,7 +22,7 @@ from taskwire_core.errors import ConfigurationError
 
 BUSY_TIMEOUT_S = 5.0
 KEPT_LOG_BYTES = 64 * 1024 * 1024
-"""A write-ahead log that has grown beyond this, behind a long reader, is cut when it begins anew."""
+"""A write-ahead log that has grown beyond this, behind a long reader, is cut as it begins anew."""
 FIXED_WAL_RESET = (3, 51, 3)
 
 SESSION = {
