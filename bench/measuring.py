@@ -88,7 +88,7 @@ class Measuring:
             with probing(subject.addresses[0]) as seconds:
                 time.sleep(tasks * GAP_S)
             return Measured(_probed(seconds), quantiles_of(seconds))
-        if workload.kind == "thumbnails" and isinstance(subject, Taskwire):
+        if workload.probed:
             with probing(subject.addresses[0]) as seconds:
                 measured = self._round(workload, tasks)
             return replace(measured, figures=measured.figures | _probed(seconds))

@@ -60,6 +60,7 @@ FULL = (
         Shape("taskwire-thumbnails", processes=CORES, threads=1, handlers="taskwire_examples"),
         "idle",
         "thumbnails",
+        "thumbnails probed",
     ),
     *QUICK[3:],
     _baseline(Tuned, "unary", "batch"),

@@ -172,7 +172,7 @@ TARGETS = (
             ),
             Figure(
                 "submit p99 meanwhile, to idle",
-                At("taskwire-thumbnails", "thumbnails", "probe_p99_ms"),
+                At("taskwire-thumbnails", "thumbnails probed", "probe_p99_ms"),
                 At("taskwire-thumbnails", "idle", "probe_p99_ms"),
                 at_least=False,
             ),

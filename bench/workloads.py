@@ -19,6 +19,8 @@ class Workload:
     """What the slots could do if nothing but the tasks took time."""
     warm_up: int = 200
     """Tasks of its kind that come before all rounds of a visit, when it is the first of them."""
+    probed: bool = False
+    """Meanwhile another client measures how long a submission takes."""
 
     def size(self, family: str, scale: float) -> int:
         """How many tasks a round has: whole calls, and at least one for each client."""
@@ -47,6 +49,9 @@ _ALL = (
     Workload("push 50/s", "push", {"taskwire": 200, "S1": 200}, per_second=50),
     Workload("naps", "naps", {"taskwire": 9_600}, at_once=4, per_call=100, ideal_per_s=6_400),
     Workload("thumbnails", "thumbnails", {"taskwire": 160, "S0": 160}, at_once=4, warm_up=8),
+    Workload(
+        "thumbnails probed", "thumbnails", {"taskwire": 160}, at_once=4, warm_up=8, probed=True
+    ),
     Workload("idle", "idle", {"taskwire": 200}),
     Workload("watches", "watches", {"taskwire": 10_000}),
     Workload("memory", "memory"),
