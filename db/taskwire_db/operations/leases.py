@@ -97,6 +97,9 @@ _cancelled = GroupStatement(
     lambda v: (
         sa.select(tasks.c.worker_id, tasks.c.id, tasks.c.attempt)
         .where(tasks.c.worker_id.in_(sa.select(v.c.id)))
+        # In the words of ix_tasks_held: SQLite does not see that the next line says as much, and
+        # would read all tasks while it keeps every other writer waiting.
+        .where(is_state(tasks.c.state, State.RUNNING, State.CANCELLING))
         .where(is_state(tasks.c.state, State.CANCELLING))
     ),
 )
