@@ -28,6 +28,7 @@ from taskwire_core.task import Deleted, Task
 from taskwire_db import codec
 from taskwire_db.activity import Activity
 from taskwire_db.change_entry import ChangeEntry
+from taskwire_db.checkpoint import checkpoint
 from taskwire_db.clock import Clock, DatabaseClock, HostClock
 from taskwire_db.commit import was_committed
 from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
@@ -208,17 +209,16 @@ class Database:
     def checkpoint(self) -> None:
         """Move what SQLite's write-ahead log has into the database file.
 
-        Only one process may call this (the keeper's), and it takes a writer's turn: see the top
-        of `engines.py`. The log keeps its size, and the next writer begins it anew: to write
-        over it takes half as long as to make it longer. What readers still need stays for the
-        next time.
+        Only one process may call this (the keeper's); see the top of `engines.py`. The log keeps
+        its size, and the next writer begins it anew: to write over it takes half as long as to
+        make it longer.
+
+        Raises:
+            StoreUnavailable: somebody writes for too long.
         """
-        if not self.is_sqlite:
-            return
-        with self._turn(), translated(), self.engine.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            if raw is not None:
-                raw.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        if self.is_sqlite:
+            with self._turn(), translated():
+                checkpoint(self.engine, self._kept)
 
     def close(self) -> None:
         """Close every connection."""

@@ -2,7 +2,7 @@
 
 SQLite is opened in WAL mode with `synchronous=FULL` (an acknowledged task survives a power
 loss). Versions before 3.51.3 have a bug when one connection resets the WAL while another
-checkpoints, so nothing checkpoints by itself there: the keeper does, while it is no writer's turn.
+checkpoints, so nothing checkpoints by itself there: the keeper does, while nobody can write.
 
 PostgreSQL is asked for READ COMMITTED writes and REPEATABLE READ, READ ONLY reads. No statement,
 wait for a lock or silent connection may hold a process up for longer than SESSION says.

@@ -21,7 +21,7 @@ from taskwire_db.models import Id, deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
-from tests.store.steps import ManualClock, cancel, new_task, unit
+from tests.store.steps import ManualClock, new_task, unit
 from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
@@ -169,51 +169,6 @@ def test_the_safe_profile_never_checkpoints_by_itself(database: Database) -> Non
     assert pragma(database, "wal_autocheckpoint") == (0 if old else 1000)
     assert pragma(database, "synchronous") == 2
     assert pragma(database, "journal_mode") == "wal"
-
-
-def test_after_a_checkpoint_the_log_is_written_over(database: Database, url: str) -> None:
-    log = Path(url.removeprefix("sqlite:///") + "-wal")
-    made = [new_task() for _ in range(102)]
-    database.execute(ops.submit, unit(*made[:100]))
-    size = log.stat().st_size
-    database.checkpoint()
-    assert in_the_file_alone(url) == 100
-    for new in made[100:]:
-        database.execute(ops.submit, unit(new))
-    assert log.stat().st_size == size
-
-
-def test_a_checkpoint_waits_for_its_turn(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who resets the log while another process checkpoints may corrupt it: SQLite before 3.51.3."""
-    monkeypatch.setattr("taskwire_db.database.BUSY_TIMEOUT_S", 0.2)
-    opened = Database(url)
-    with (
-        closing(opened),
-        Turnstile(opened.url.database, patience_s=1).turn(),
-        pytest.raises(StoreUnavailable, match="another process has held it"),
-    ):
-        opened.checkpoint()
-
-
-def test_a_thread_that_has_read_holds_up_no_checkpoint(
-    database: Database, reader: Reader, url: str
-) -> None:
-    new = new_task()
-    database.execute(ops.submit, unit(new))
-    for _ in range(2):
-        assert reader.get([new.id])
-    cancel(database, new.id)
-    database.checkpoint()
-    assert in_the_file_alone(url) == 1
-
-
-def in_the_file_alone(url: str) -> int:
-    """How many tasks the database has without its log."""
-    path = Path(url.removeprefix("sqlite:///"))
-    alone = path.with_suffix(".alone")
-    alone.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(alone)) as connection:
-        return connection.execute("SELECT count(*) FROM tasks").fetchone()[0]  # type: ignore[no-any-return]
 
 
 def test_every_thread_has_its_own_connection_until_all_are_closed(url: str) -> None:

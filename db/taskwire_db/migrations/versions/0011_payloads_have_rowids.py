@@ -30,12 +30,15 @@ def _copy_all(*, rowids: bool) -> None:
     """Make the three tables anew, with what they hold."""
     if op.get_bind().dialect.name != "sqlite":
         return
+    # Somebody's view of a table stays one of that name, and does not follow the old table.
+    op.execute("PRAGMA legacy_alter_table=ON")
     for name, columns in _tables().items():
         op.rename_table(name, f"{name}_before")
         op.create_table(name, *columns, sqlite_with_rowid=rowids)
         # In the order of ids, which is that of time: what is asked for together lies together.
         op.execute(f"INSERT INTO {name} SELECT * FROM {name}_before ORDER BY task_id")  # noqa: S608
         op.drop_table(f"{name}_before")
+    op.execute("PRAGMA legacy_alter_table=OFF")
 
 
 def _tables() -> dict[str, list[sa.schema.SchemaItem]]:
