@@ -31,6 +31,9 @@ class Firstborn:
     def __init__(self, count: int, run_child: RunChild) -> None:
         """`count` processes; fewer when there is no room for them, and none when something, such
         as an agent that watches programs, has begun a thread here before this one's main."""
+        # A program that ignores it leaves that to those it starts, and how a process has ended
+        # is not to be learnt then: one that was killed would count as one that is done.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # What is garbage is not copied, and no collection writes into what is shared.
         gc.collect()
         gc.freeze()
@@ -106,10 +109,10 @@ def _has_one_thread() -> bool:
 
 def _begin(descriptor: int, parent: int, run_child: RunChild) -> None:
     """Never returns: the process ends as any program does, with what is registered for the end."""
-    # Ctrl-C in a terminal goes to the parent alone, which knows how to drain.
-    os.setsid()
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
+        # Ctrl-C in a terminal goes to the parent alone, which knows how to drain.
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         run_child(descriptor, parent)
     except Exception:
         # Not to be taken for the supervisor's own error by those who have called it.

@@ -109,6 +109,33 @@ tell(child.process.wait(20))
     assert "nothing there" in problems
 
 
+def test_one_that_cannot_begin_does_not_go_on_as_its_parent() -> None:
+    program = """
+def full():
+    raise OSError("no room")
+os.setsid = full
+family = Firstborn(1, run_child)
+print("once", flush=True)
+tell(family.next().process.wait(20))
+"""
+    facts, out, problems = told(program)
+    assert facts == [1]
+    assert out.count("once") == 1
+    assert "no room" in problems
+
+
+def test_how_one_has_ended_is_known_although_a_program_ignores_the_end_of_its_children() -> None:
+    program = """
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+child = Firstborn(1, run_child).next()
+child.pipe.recv()
+child.kill()
+tell(child.reap())
+"""
+    facts, _, _ = told(program)
+    assert facts == [-9]
+
+
 def test_a_wait_ends_when_its_time_is_over_and_a_kill_is_waited_for() -> None:
     program = """
 import subprocess
