@@ -151,20 +151,6 @@ def test_payloads_are_carried_over_when_their_tables_are_laid_out_anew(empty: Da
     assert (after.input, after.result, len(after.follow_ups)) == (new.input, ended.result, 1)
 
 
-def test_somebodys_own_view_of_a_payload_outlives_an_upgrade(empty: Database) -> None:
-    schema.upgrade(empty, "0010")
-    with empty.connect() as connection:
-        connection.execute(sa.text("CREATE VIEW inputs AS SELECT type_name FROM task_inputs"))
-        connection.commit()
-    schema.upgrade(empty)
-    submit(empty, new_task())
-    with empty.connect() as connection:
-        found = connection.execute(sa.text("SELECT type_name FROM inputs")).scalars().all()
-        connection.execute(sa.text("DROP VIEW inputs"))
-        connection.commit()
-    assert found == ["acme.v1.ShrinkRequest"]
-
-
 def _full(database: Database, task_id: bytes) -> Task:
     reader = Reader(database.url.render_as_string(hide_password=False))
     found = reader.get([task_id], view=View.FULL)[task_id]

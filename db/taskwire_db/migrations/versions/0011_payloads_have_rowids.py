@@ -37,6 +37,8 @@ def _copy_all(*, rowids: bool) -> None:
         op.create_table(name, *columns, sqlite_with_rowid=rowids)
         # In the order of ids, which is that of time: what is asked for together lies together.
         op.execute(f"INSERT INTO {name} SELECT * FROM {name}_before ORDER BY task_id")  # noqa: S608
+        # Emptied first: to drop a table with rows SQLite keeps all of it in memory for a while.
+        op.execute(f"DELETE FROM {name}_before")  # noqa: S608
         op.drop_table(f"{name}_before")
     op.execute("PRAGMA legacy_alter_table=OFF")
 
