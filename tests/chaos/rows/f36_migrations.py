@@ -12,7 +12,7 @@ from tests.chaos.rows.registry import row
 from tests.support.embedded import environment, run_command
 from tests.support.eventually import eventually
 
-BEFORE = "0006"
+BEFORE = f"{int(revision.NEEDED) - 1:04}"
 """The revision before the newest one."""
 
 
