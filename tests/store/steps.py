@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
 from taskwire_core import recovery
+from taskwire_core.errors import StoreUnavailable
 from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.follow_up import Condition
 from taskwire_core.ids import new_id
@@ -17,6 +21,7 @@ from taskwire_core.task import FollowUp, NewTask, Payload, Task
 from taskwire_db import operations as ops
 from taskwire_db.clock import Moment
 from taskwire_db.database import Database
+from taskwire_db.turnstile import Turnstile
 
 SECOND = 1_000_000
 START_US = 1_700_000_000 * SECOND
@@ -175,3 +180,16 @@ def waiting_for_locks(database: Database) -> int:
     with database.connect() as connection:
         found: int = connection.execute(_WAITING).scalar_one()
     return found
+
+
+@contextmanager
+def without_a_turn(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A SQLite database while another process has the writers' turn: the block is to be refused."""
+    monkeypatch.setattr("taskwire_db.database.BUSY_TIMEOUT_S", 0.2)
+    opened = Database(url)
+    with (
+        closing(opened),
+        Turnstile(opened.url.database, patience_s=1).turn(),
+        pytest.raises(StoreUnavailable, match="another process has held it"),
+    ):
+        yield opened

@@ -21,7 +21,7 @@ from taskwire_db.models import Id, deployment
 from taskwire_db.reader import Reader
 from taskwire_db.turnstile import Turnstile
 from taskwire_db.writer import Writer
-from tests.store.steps import ManualClock, new_task, unit
+from tests.store.steps import ManualClock, new_task, unit, without_a_turn
 from tests.support.eventually import eventually
 from tests.support.stores import Stores
 
@@ -109,13 +109,7 @@ def test_nobody_writes_between_what_a_transaction_reads_and_writes(
 def test_a_writer_waits_for_its_turn_and_not_for_the_lock(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskwire_db.database.BUSY_TIMEOUT_S", 0.2)
-    opened = Database(url)
-    with (
-        closing(opened),
-        Turnstile(opened.url.database, patience_s=1).turn(),
-        pytest.raises(StoreUnavailable, match="another process has held it"),
-    ):
+    with without_a_turn(url, monkeypatch) as opened:
         opened.execute(ops.submit, unit(new_task()))
 
 
