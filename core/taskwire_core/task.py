@@ -169,12 +169,16 @@ class Dispatch(Struct, frozen=True, gc=False):
     """The task's, in which it is dispatched; 0 where nobody knows. It is not in the message."""
 
 
-class Ring(Struct, frozen=True, gc=False):
-    """A doorbell: this task has (at least) this version now, and this state."""
+class Ring(Struct, frozen=True):
+    """A doorbell: this task has (at least) this version now, and this state.
+
+    `task` is the task in this version, in the OUTCOME view, where the news brought it along.
+    """
 
     task_id: bytes
     version: int
     state: State
+    task: Task | None = None
 
 
 class Deleted(Struct, frozen=True, gc=False):

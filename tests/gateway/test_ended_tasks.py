@@ -103,15 +103,30 @@ async def test_a_watch_in_progress_is_closed_as_deleted(running: Running, worker
     call = running.tasks.WatchTask(pb.WatchTaskRequest(id=task_id), timeout=20)
     messages = call.__aiter__()
     await anext(messages)
-    # The end and the delete in one transaction: the watcher has had no chance to read the end.
+    # The end and the delete in one transaction, and only the second is told.
     with running.foundation.database.transaction() as transaction:
         ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
         ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
-        changes = transaction.changed
+        changes = transaction.changed[1:]
     running.foundation.announcer.announce(changes)
     last = [message async for message in messages][-1]
     assert last.closed.reason == Closed.REASON_DELETED
     assert await call.code() is grpc.StatusCode.OK
+
+
+async def test_a_watch_whose_gateway_missed_the_delete_is_closed_when_it_hears_again(
+    running: Running,
+) -> None:
+    task_id = await running.submitted()
+    call = running.tasks.WatchTask(pb.WatchTaskRequest(id=task_id), timeout=20)
+    messages = call.__aiter__()
+    await anext(messages)
+    with running.foundation.database.transaction() as transaction:
+        ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
+        ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
+    running.gateway._hub.resync()
+    last = [message async for message in messages][-1]
+    assert last.closed.reason == Closed.REASON_DELETED
 
 
 async def test_a_wait_for_a_task_that_is_deleted_ends_with_not_found(running: Running) -> None:

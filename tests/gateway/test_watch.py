@@ -334,6 +334,22 @@ async def test_a_watch_that_goes_on_says_at_once_what_the_task_waits_for_and_rea
 
 
 async def test_a_doorbell_for_what_all_watchers_have_seen_costs_no_read(
+    desk: Desk, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = from_text(await running.submitted())
+    await desk.feed.start()
+    desk.hub.start(desk.feed)
+    reads = counted_reads(desk, monkeypatch)
+    async with desk.hub.watch(task_id) as slot:
+        slot.start_after(1)
+        desk.hub.ring(Ring(task_id, 1, State.QUEUED))
+        await asyncio.sleep(0.05)
+        assert not reads
+        desk.hub.ring(Ring(task_id, 2, State.RUNNING))
+        await eventually_async(lambda: reads == [[task_id]])
+
+
+async def test_a_doorbell_that_brings_its_task_along_costs_no_read(
     desk: Desk, running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = await running.submitted()
@@ -342,12 +358,17 @@ async def test_a_doorbell_for_what_all_watchers_have_seen_costs_no_read(
     reads = counted_reads(desk, monkeypatch)
     async with desk.hub.watch(from_text(task_id)) as slot:
         slot.start_after(1)
-        desk.hub.ring(Ring(from_text(task_id), 1, State.QUEUED))
-        await worker.claim(task_id)
-        found = await slot.take(5)
-    assert isinstance(found, Task)
-    assert found.version == 2
-    assert len(reads) == 1
+        claimed = await worker.claim(task_id)
+        begun = await slot.take(5)
+        await worker.succeed(claimed, running.message("acme.v1.ShrinkResponse"))
+        ended = await slot.take(5)
+    assert isinstance(begun, Task)
+    assert isinstance(ended, Task)
+    assert (begun.version, begun.state) == (2, State.RUNNING)
+    assert (ended.version, ended.state) == (3, State.SUCCEEDED)
+    assert begun.input is ended.input is None
+    assert ended.result is not None
+    assert not reads
 
 
 def counted_reads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[bytes]]:

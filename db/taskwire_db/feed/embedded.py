@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Sequence
 from taskwire_core.lifecycle import State
 from taskwire_core.task import AnyRing, Deleted, ProgressRing, Ring, Task
 from taskwire_db.feed.ports import Either, OnBacklog, OnCancel, OnChanges, OnRing
-from taskwire_db.feed.wire import outcome, worth_a_snapshot
+from taskwire_db.feed.wire import comes_along, outcome, worth_a_snapshot
 
 _SNAPSHOTS_KEPT = 1024
 
@@ -84,7 +84,8 @@ class EmbeddedAnnouncer:
 def _ring_of(change: Task | Deleted) -> Ring | Deleted:
     if isinstance(change, Deleted):
         return change
-    return Ring(change.id, change.version, change.state)
+    task = outcome(change) if comes_along(change) else None
+    return Ring(change.id, change.version, change.state, task)
 
 
 class EmbeddedFeed:

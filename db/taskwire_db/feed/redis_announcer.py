@@ -26,6 +26,7 @@ from taskwire_db.feed.wire import (
     encode_news,
     encode_snapshot,
     snapshot_ttl_ms,
+    tasks_brought,
     worth_a_snapshot,
 )
 
@@ -124,7 +125,7 @@ class RedisAnnouncer:
             changed=Bell.CHANGES in items,
             backlog=any(task.state is State.QUEUED for task in tasks),
         )
-        return "PUBLISH", self._names.news_channel, encode_news(news)
+        return "PUBLISH", self._names.news_channel, encode_news(news, tasks_brought(tasks))
 
     def _cancels(self, items: Sequence[Item]) -> Iterator[Command]:
         for item in items:

@@ -6,7 +6,8 @@
 
 News go out once per batch, to every gateway, which knows who watches what: 21 bytes and a look
 into a table for a task that nobody watches. A channel for each task would cost Redis, the
-announcer and every call that waits for its task several times as much.
+announcer and every call that waits for its task several times as much. News of few and small
+tasks bring the tasks along, so that whoever watches one reads nothing.
 
 Ids are in hex. A snapshot never changes, because an ended task never does: no order of two
 writers can put an old state over it. It goes with its task; one that a slow writer leaves behind
@@ -18,6 +19,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Container, Sequence
 from datetime import timedelta
+from itertools import chain, repeat
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +31,11 @@ MAX_SNAPSHOT_RESULT_BYTES = 256 * 1024
 """The result of a larger one stays in SQL alone; Redis is for what is read often."""
 
 LONGEST_SNAPSHOT = timedelta(hours=1)
+
+MOST_BROUGHT = 16
+"""News of more tasks bring none along: then a gateway reads what it wants in groups."""
+MAX_BROUGHT_BYTES = 1024
+"""A larger task is read by those who watch it."""
 
 
 class Names:
@@ -56,6 +63,8 @@ class _NewsBody(msgspec.Struct, array_like=True, frozen=True):
     progress: tuple[ProgressRing, ...]
     changed: bool
     backlog: bool
+    tasks: tuple[bytes, ...] = ()
+    """One for each ring, and empty where the task does not come along; or none at all."""
 
 
 class _CancelBody(msgspec.Struct, array_like=True, frozen=True):
@@ -84,8 +93,8 @@ class News(msgspec.Struct, frozen=True):
     backlog: bool = False
 
 
-def encode_news(news: News) -> bytes:
-    """The body of the message."""
+def encode_news(news: News, tasks: Sequence[bytes] = ()) -> bytes:
+    """The body of the message. `tasks` are what the rings bring along; see `tasks_brought`."""
     rings = [each for each in news.rings if isinstance(each, Ring)]
     body = _NewsBody(
         b"".join([_RING.pack(each.task_id, each.version, each.state) for each in rings]),
@@ -93,6 +102,7 @@ def encode_news(news: News) -> bytes:
         tuple(news.progress),
         news.changed,
         news.backlog,
+        tuple(tasks),
     )
     return _encoder.encode(body)
 
@@ -105,9 +115,12 @@ def decode_news(body: bytes, wanted: Container[bytes]) -> News | None:
     """
     try:
         found = _news.decode(body)
+        brought = chain(found.tasks, repeat(b""))
         rings: list[Ring | Deleted] = [
-            Ring(task_id, version, _STATES[state])
-            for task_id, version, state in _RING.iter_unpack(found.rings)
+            Ring(task_id, version, _STATES[state], decode_snapshot(task) if task else None)
+            for (task_id, version, state), task in zip(
+                _RING.iter_unpack(found.rings), brought, strict=False
+            )
             if task_id in wanted
         ]
         deleted = [task_id for (task_id,) in _ID.iter_unpack(found.deleted) if task_id in wanted]
@@ -130,6 +143,26 @@ def decode_cancel(body: bytes) -> tuple[bytes, int] | None:
     return found.task_id, found.attempt
 
 
+def tasks_brought(tasks: Sequence[Task]) -> list[bytes]:
+    """What news of `tasks` bring along of them: of each its bytes, or none."""
+    if len(tasks) > MOST_BROUGHT:
+        return []
+    return [_if_small(task) for task in tasks]
+
+
+def _if_small(task: Task) -> bytes:
+    if not comes_along(task) or result_bytes(task) > MAX_BROUGHT_BYTES:
+        return b""
+    body = encode_snapshot(task)
+    return body if len(body) <= MAX_BROUGHT_BYTES else b""
+
+
+def comes_along(task: Task) -> bool:
+    """Whether news may bring the task along: it has begun just now, or it has ended. Of others
+    there is more to know than their transition tells."""
+    return task.state is State.RUNNING or worth_a_snapshot(task)
+
+
 def worth_a_snapshot(task: Task) -> bool:
     """Whether the task has ended and is small enough to be remembered."""
     return task.state.terminal and result_bytes(task) <= MAX_SNAPSHOT_RESULT_BYTES
@@ -147,7 +180,7 @@ def outcome(task: Task) -> Task:
 
 
 def encode_snapshot(task: Task) -> bytes:
-    """The snapshot of an ended task."""
+    """The task's bytes: the snapshot of one that has ended, or what news bring along."""
     return _encoder.encode(outcome(task))
 
 

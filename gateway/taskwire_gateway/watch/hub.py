@@ -1,9 +1,9 @@
 """The hub: doorbells in, tasks out to every watcher's slot.
 
-A doorbell only says that a task has a new version. The hub gathers the ids that rang while
-its last read was under way and reads them in one query; ended tasks come from the feed's
-snapshots where it has them. An id that was silent for five seconds is checked in SQL, so
-that a lost doorbell costs five seconds and nothing else.
+A doorbell says that a task has a new version, and may bring the task along. If it does not, the
+hub gathers the ids that rang while its last read was under way and reads them in one query; ended
+tasks come from the feed's snapshots where it has them. An id that was silent for five seconds is
+checked in SQL, so that a lost doorbell costs five seconds and nothing else.
 """
 
 from __future__ import annotations
@@ -132,8 +132,13 @@ class WatchHub:
             ring.version > slot.seen and (ring.state.terminal or not slot.terminal_only)
             for slot in watched.slots
         ):
-            watched.ended = watched.ended or ring.state.terminal
-            self._want([ring.task_id])
+            if ARMED:
+                hit("watch.rung")
+            if ring.task is not None:
+                self._deliver(ring.task_id, ring.task)
+            else:
+                watched.ended = watched.ended or ring.state.terminal
+                self._want([ring.task_id])
 
     def resync(self) -> None:
         """The feed was away and may have missed anything: look at every watched task."""
@@ -164,8 +169,6 @@ class WatchHub:
 
     async def _read(self, ids: list[bytes]) -> None:
         assert self._feed is not None, "the hub was not started"
-        if ARMED:
-            hit("watch.rung")
         # A durable call watches its task before that is committed, and may learn that it is while
         # this read, which does not show it yet, is under way.
         known = {slot for task_id in ids for slot in self._slots(task_id) if slot.seen}
