@@ -10,6 +10,7 @@ the queue, for workers that have free slots.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -74,6 +75,8 @@ class ClaimingConsumer(Consumer):
         self._prefetch = Prefetch(hold=self._patience.hold, maximum=max_prefetch)
         self._held: deque[_Held] = deque()
         self._ready: deque[Dispatch] = deque()
+        self._to_accept: int | None = None
+        self._wider = False
         self._open = False
         self._not_before = 0.0
         self._pauses = reconnect_pauses()
@@ -130,7 +133,7 @@ class ClaimingConsumer(Consumer):
         if not self._using_source.acquire(timeout=max(timeout, 0)):
             return False
         try:
-            self._disconnect()
+            self._leave()
         finally:
             self._using_source.release()
         return True
@@ -148,10 +151,11 @@ class ClaimingConsumer(Consumer):
 
     def _step(self) -> None:
         if self._ended.is_set():
-            self._disconnect()
+            self._leave()
             return
         try:
             if self._open:
+                self._accept()
                 self._gather()
                 self._claim()
                 self._give_back_what_waits_too_long()
@@ -190,6 +194,7 @@ class ClaimingConsumer(Consumer):
                     min(max(self._not_before - time.monotonic(), 0), self._patience.tick)
                 )
         deliveries = self._source.receive(timeout)
+
         now = time.monotonic()
         for delivery in deliveries:
             try:
@@ -254,16 +259,23 @@ class ClaimingConsumer(Consumer):
         self._no_room = False
         for _ in group:
             self._held.popleft()
-        # Before the acknowledgement: if that fails the claim stands all the same, and the
+        # Acknowledged by the next step: if that fails the claim stands all the same, and the
         # copies that the broker delivers again are claimed by nobody.
         self._ready.extend(mine)
+        self._to_accept = group[-1].tag
+        self._wider = self._prefetch.claimed(len(group), free=free, now=time.monotonic())
         if ARMED:
             hit("claim.committed")
-        self._source.accept_through(group[-1].tag)
+
+    def _accept(self) -> None:
+        """Acknowledge what was claimed in the step before, whose tasks are on their way by now."""
+        tag, self._to_accept = self._to_accept, None
+        if tag is None:
+            return
+        self._source.accept_through(tag)
         if ARMED:
             hit("claim.acknowledged")
-        wider = self._prefetch.claimed(len(group), free=free, now=time.monotonic())
-        if wider and not self._held:
+        if self._wider and not self._held and not self._ended.is_set():
             self._source.release()
             self._source.open(self._prefetch.size)
 
@@ -305,6 +317,7 @@ class ClaimingConsumer(Consumer):
             # One delivery is enough to find out whether the store is back.
             self._store_failed_since = None
             self._not_before = time.monotonic() + self._patience.store / 2
+        self._accept()
         self._prefetch.given_back()
         self._open = False
         self._held.clear()
@@ -320,8 +333,14 @@ class ClaimingConsumer(Consumer):
         self._disconnect()
         self._not_before = time.monotonic() + next(self._pauses)
 
+    def _leave(self) -> None:
+        with contextlib.suppress(SourceLost):
+            self._accept()
+        self._disconnect()
+
     def _disconnect(self) -> None:
         """Without a claim nothing that is held is ours; the broker delivers it again."""
         self._open = False
+        self._to_accept = None
         self._held.clear()
         self._source.close()

@@ -97,8 +97,12 @@ class RabbitPublisher:
             return
         self._idle.clear()
         if self.connected:
+            idle = not self._outstanding and not self._waiting
             self._waiting.extend(dispatches)
-            self._schedule_pump()
+            if idle:
+                self._pump()
+            else:
+                self._schedule_pump()
         else:
             self._refuse(dispatches)
 

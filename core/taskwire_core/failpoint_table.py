@@ -16,7 +16,7 @@ FAILPOINTS: Mapping[str, str] = MappingProxyType(
         "submit.committed": "new tasks are committed; nobody has an answer, nothing is published",
         "submit.acknowledged": "one answer of StreamSubmitTasks is sent, its neighbours' are not",
         # Publish, in a gateway or a keeper.
-        "publish.begun": "the answers are on their way; the broker has none of the messages",
+        "publish.begun": "new tasks are committed; the broker has none of the messages",
         "publish.sent": "messages are written to the broker, which has not confirmed them",
         "publish.confirmed": "the broker has confirmed messages; SQL does not know of it",
         "publish.marked": "SQL knows that the messages are with the broker",
@@ -24,7 +24,7 @@ FAILPOINTS: Mapping[str, str] = MappingProxyType(
         "claim.received": "deliveries have arrived, and nothing is asked of SQL",
         "claim.begun": "slots are reserved for a claim, which is not written",
         "claim.committed": "the claim is committed; the deliveries are not acknowledged",
-        "claim.acknowledged": "the deliveries are acknowledged; no thread has begun them",
+        "claim.acknowledged": "the deliveries of claimed tasks are acknowledged",
         # Run, in a worker process or in the child that runs one handler.
         "run.begun": "a thread is about to call the handler",
         "run.ended": "the handler has returned in its thread; its outcome is known to nobody else",
@@ -79,7 +79,7 @@ FAILPOINTS: Mapping[str, str] = MappingProxyType(
         # Watches, in a gateway.
         "watch.subscribed": "a watch is subscribed to its task, which it has not read",
         "watch.read": "a watch has read its task, and has sent nothing",
-        "watch.rung": "a doorbell has rung; the task is not read again",
+        "watch.rung": "a watched task's doorbell has rung, and nobody was told",
         "watch.ending": "a watch has sent the ended task; the client is not told that it is all",
         "durable.answering": "a durable call's task has ended; the caller has no answer",
         "changes.listening": "WatchTasks listens; the change log's head is not read",

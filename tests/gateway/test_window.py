@@ -89,9 +89,11 @@ class Broker:
     def __init__(self) -> None:
         self.connected = True
         self.published: list[Dispatch] = []
+        self.bursts: list[int] = []
 
     def publish(self, dispatches: Sequence[Dispatch]) -> None:
         self.published.extend(dispatches)
+        self.bursts.append(len(dispatches))
 
 
 async def started(broker: Broker, marks: Marks) -> Dispatcher:
@@ -103,15 +105,23 @@ async def started(broker: Broker, marks: Marks) -> Dispatcher:
     return dispatcher
 
 
-async def test_a_task_is_published_after_the_present_callback_and_marked_when_confirmed() -> None:
+async def test_a_task_is_published_at_once_and_marked_when_confirmed() -> None:
     dispatcher = await started(broker := Broker(), marks := Marks())
     assert dispatcher.takes(TYPE, QUEUE)
     dispatcher.dispatch([task()])
-    assert not broker.published
-    await asyncio.sleep(0)
     assert len(broker.published) == 1
     dispatcher.confirmed(broker.published)
     await eventually_async(lambda: marks.marked == broker.published)
+    await dispatcher.close()
+
+
+async def test_while_others_are_on_their_way_tasks_are_published_together() -> None:
+    dispatcher = await started(broker := Broker(), Marks())
+    for _ in range(3):
+        dispatcher.dispatch([task()])
+    assert broker.bursts == [1]
+    await asyncio.sleep(0)
+    assert broker.bursts == [1, 2]
     await dispatcher.close()
 
 

@@ -116,7 +116,8 @@ class Dispatcher:
         return self._windows.of(queue).room if self.ready else 0
 
     def dispatch(self, tasks: Sequence[Task]) -> None:
-        """Publish these once the present callback has ended, and with it the answer is sent."""
+        """Publish these: at once while nothing else is on its way, and otherwise once the present
+        callbacks have ended, so that one write to the broker is for all of them."""
         self._enqueue([dispatch_of(task) for task in tasks])
 
     def dispatch_backlog(self, dispatches: Sequence[Dispatch]) -> None:
@@ -149,13 +150,18 @@ class Dispatcher:
     def _enqueue(self, dispatches: Sequence[Dispatch]) -> None:
         if not dispatches:
             return
-        if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._flush)
+        scheduled, busy = bool(self._outbox), bool(self._unconfirmed)
         self.unmarked.send(dispatches)
         self._outbox.extend(dispatches)
+        if not busy:
+            self._flush()
+        elif not scheduled:
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
+        if not outbox:
+            return
         assert self._broker is not None, "the dispatcher was not started"
         new = [found for found in outbox if key_of(found) not in self._unconfirmed]
         self._unconfirmed.update((key_of(found), found) for found in new)
