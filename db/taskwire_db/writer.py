@@ -1,9 +1,13 @@
 """The writer: one thread that commits all that is pending whenever the last commit has ended.
 
 There is no timer: the transaction in progress already collects the next group, and so does the
-wait for SQLite's turn, since a group is complete only when its transaction has begun. A caller's
-result arrives after the commit, and so does the announcement of what changed. An item that
-cannot be written fails alone: its group is run again, one transaction per item.
+wait for SQLite's turn, since a group is complete only when its transaction has begun. After a
+group of several the thread rests for as long as it took, `REST_S` at most: those who make the next
+items have the interpreter for themselves meanwhile. Two threads that fight for it at each of
+SQLite's statements make both slower, and the whole process by a third (docs/performance.md).
+
+A caller's result arrives after the commit, and so does the announcement of what changed. An item
+that cannot be written fails alone: its group is run again, one transaction per item.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ Announce = Callable[[Sequence[Task | Deleted]], None]
 Committed = Callable[[int, float, bool], None]
 
 MAX_GROUP = 256
+CROWD = 3
+"""Of how many items a group is at least after which the thread rests."""
+REST_S = 0.01
 
 
 class _Pending:
@@ -75,12 +82,16 @@ class Writer:
         *,
         announce: Announce = lambda changes: None,
         committed: Committed = lambda items, seconds, failed: None,
+        rest: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._rest = rest
         self._database = database
         self._announce = announce
         self._committed = committed
         self._pending: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="taskwire-writer", daemon=True)
+        self._writing = threading.Lock()
+        """Held by whoever commits, so that announcements are in the order of the commits."""
         self._closing = threading.Lock()
         """Held to add to what is pending, so that nothing comes after the end."""
         self._closed = False
@@ -100,6 +111,18 @@ class Writer:
         future: Future[Result] = Future()
         self._put(_Pending(operation, item, future, None))
         return future
+
+    def run_here(self, operation: Operation[Item, Result], item: Item) -> Result:
+        """The result, when it is committed: by the calling thread itself where nothing else is
+        written or waits, which saves two changes of thread."""
+        if self._closed or not self._pending.empty() or not self._writing.acquire(blocking=False):
+            return self.run(operation, item).result()
+        future: Future[Result] = Future()
+        try:
+            self._commit(_Group(_Pending(operation, item, future, None)))
+        finally:
+            self._writing.release()
+        return future.result()
 
     def call(self, operation: Operation[Item, Result], item: Item) -> asyncio.Future[Result]:
         """The same on the running event loop; a whole group wakes it up once."""
@@ -130,7 +153,11 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._pending.get()) is not None:
-            self._commit(_Group(first))
+            group, began = _Group(first), time.monotonic()
+            with self._writing:
+                self._commit(group)
+            if len(group.items) >= CROWD:
+                self._rest(min(time.monotonic() - began, REST_S))
 
     def _complete(self, group: _Group) -> None:
         """Add what is pending, and leave out whoever has gone: those want nothing written."""

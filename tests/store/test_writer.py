@@ -15,7 +15,7 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
-from taskwire_db.writer import Writer
+from taskwire_db.writer import CROWD, REST_S, Writer
 from tests.store.steps import new_task, options, unit, worker
 
 
@@ -169,3 +169,61 @@ def test_a_closed_writer_has_written_everything_and_takes_no_more(
     assert sum(reader.counts().values()) == 100
     with pytest.raises(StoreUnavailable):
         writer.run(ops.submit, unit(new_task()))
+
+
+def test_after_a_group_of_several_it_rests_as_long_as_that_took_and_not_for_long(
+    database: Database,
+) -> None:
+    rests: list[float] = []
+    took_s = 0.0
+
+    def slow(tx: Transaction, items: Sequence[int]) -> list[int]:
+        threading.Event().wait(took_s)
+        return list(items)
+
+    writer = Writer(database, rest=rests.append)
+    for count, took_s in ((CROWD - 1, 0.0), (CROWD, 0.0), (CROWD, 2 * REST_S)):  # noqa: B007
+        _, release = hold(writer)
+        futures = [writer.run(slow, number) for number in range(count)]
+        release.set()
+        for future in futures:
+            future.result(10)
+    writer.close()
+    assert len(rests) == 2
+    assert 0 < rests[0] <= REST_S
+    assert rests[1] == REST_S
+
+
+def test_whoever_writes_alone_does_it_in_its_own_thread(database: Database) -> None:
+    writer = Writer(database)
+
+    def where(tx: Transaction, items: Sequence[str]) -> list[tuple[str, int]]:
+        return [(item, threading.get_ident()) for item in items]
+
+    assert writer.run_here(where, "here") == ("here", threading.get_ident())
+    writer.close()
+    with pytest.raises(StoreUnavailable):
+        writer.run_here(where, "late")
+
+
+def test_whoever_writes_beside_others_waits_for_the_writer(writer: Writer) -> None:
+    threads: list[int] = []
+
+    def where(tx: Transaction, items: Sequence[str]) -> list[str]:
+        threads.extend([threading.get_ident()] * len(items))
+        return list(items)
+
+    _, release = hold(writer)
+    threading.Timer(0.1, release.set).start()
+    assert writer.run_here(where, "there") == "there"
+    assert threads[0] != threading.get_ident()
+
+
+def test_an_error_of_what_is_written_here_is_raised_here(writer: Writer) -> None:
+    def fail(tx: Transaction, items: Sequence[None]) -> list[BaseException]:
+        return [ValueError("no")]
+
+    with pytest.raises(ValueError, match="no"):
+        writer.run_here(fail, None)
+    # And it has let go: others can write.
+    assert writer.run(lambda tx, items: list(items), 1).result(10) == 1

@@ -54,7 +54,7 @@ class StoreLedger:
             self._give_back_unheard()
             sent_us = self._writer.clock.now_us()
             try:
-                return self._writer.run(claim_groups, requests).result()
+                return self._writer.run_here(claim_groups, requests)
             except OutcomeUnknown:
                 self._unheard_since_us = sent_us
                 # The next delivery may be long in coming.
