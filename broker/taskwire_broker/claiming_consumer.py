@@ -1,8 +1,8 @@
 """The consumer behind every queue: gathers deliveries, claims them in groups, acknowledges.
 
-The worker's thread for a queue asks it for what to run. What it hands out is claimed in SQL and
-gone from the broker, so that a later ack or nack, as Dramatiq's own Worker makes them, has nothing
-left to do and cannot hit another delivery. It reconnects by itself.
+The worker's thread for a queue asks it for what to run. What it hands out is claimed in SQL, and
+acknowledged when it asks again, so that a later ack or nack, as Dramatiq's own Worker makes them,
+has nothing left to do and cannot hit another delivery. It reconnects by itself.
 
 A delivery is `held` from its arrival to its claim, for at most a second: then it goes back to
 the queue, for workers that have free slots.
@@ -10,7 +10,6 @@ the queue, for workers that have free slots.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -111,7 +110,7 @@ class ClaimingConsumer(Consumer):
         return self._message(self._ready.popleft()) if self._ready else None
 
     def ack(self, message: MessageProxy) -> None:
-        """Nothing: the message was acknowledged when it was claimed."""
+        """Nothing: the message was acknowledged because it was claimed."""
 
     def nack(self, message: MessageProxy) -> None:
         """Nothing: what becomes of a claimed task is decided in SQL."""
@@ -194,7 +193,6 @@ class ClaimingConsumer(Consumer):
                     min(max(self._not_before - time.monotonic(), 0), self._patience.tick)
                 )
         deliveries = self._source.receive(timeout)
-
         now = time.monotonic()
         for delivery in deliveries:
             try:
@@ -334,9 +332,14 @@ class ClaimingConsumer(Consumer):
         self._not_before = time.monotonic() + next(self._pauses)
 
     def _leave(self) -> None:
-        with contextlib.suppress(SourceLost):
+        try:
             self._accept()
-        self._disconnect()
+        except SourceLost:
+            pass  # The copies that the broker delivers again are claimed by nobody.
+        except Exception:
+            log.exception("Acknowledging failed", extra={"queue": self._queue})
+        finally:
+            self._disconnect()
 
     def _disconnect(self) -> None:
         """Without a claim nothing that is held is ours; the broker delivers it again."""

@@ -1,4 +1,5 @@
 """The writer: one thread that commits all that is pending whenever the last commit has ended.
+Whoever has something to write while nothing else is written may do it in a thread of its own.
 
 There is no timer: the transaction in progress already collects the next group, and so does the
 wait for SQLite's turn, since a group is complete only when its transaction has begun. After a
@@ -92,6 +93,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="taskwire-writer", daemon=True)
         self._writing = threading.Lock()
         """Held by whoever commits, so that announcements are in the order of the commits."""
+        self._waits = False
+        """Whether the thread is about to commit: nobody passes it."""
         self._closing = threading.Lock()
         """Held to add to what is pending, so that nothing comes after the end."""
         self._closed = False
@@ -114,11 +117,19 @@ class Writer:
 
     def run_here(self, operation: Operation[Item, Result], item: Item) -> Result:
         """The result, when it is committed: by the calling thread itself where nothing else is
-        written or waits, which saves two changes of thread."""
-        if self._closed or not self._pending.empty() or not self._writing.acquire(blocking=False):
+        written or waits, which saves two changes of thread. Not for an announcement's or a
+        future's callback, which would wait for itself.
+
+        Raises:
+            StoreUnavailable, and the operation's own errors: see `run`.
+        """
+        busy = self._waits or not self._pending.empty()
+        if busy or not self._writing.acquire(blocking=False):
             return self.run(operation, item).result()
         future: Future[Result] = Future()
         try:
+            if self._closed:
+                raise StoreUnavailable("the writer is closed")
             self._commit(_Group(_Pending(operation, item, future, None)))
         finally:
             self._writing.release()
@@ -143,7 +154,11 @@ class Writer:
                 return
             self._closed = True
             self._pending.put(None)
+        until = time.monotonic() + timeout_s
         self._thread.join(timeout_s)
+        # Whoever commits in a thread of its own.
+        if self._writing.acquire(timeout=max(0.0, until - time.monotonic())):
+            self._writing.release()
 
     def _put(self, pending: _Pending) -> None:
         with self._closing:
@@ -153,10 +168,12 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._pending.get()) is not None:
-            group, began = _Group(first), time.monotonic()
+            group = _Group(first)
+            self._waits = True
             with self._writing:
+                self._waits, began = False, time.monotonic()
                 self._commit(group)
-            if len(group.items) >= CROWD:
+            if CROWD <= len(group.items) < MAX_GROUP:
                 self._rest(min(time.monotonic() - began, REST_S))
 
     def _complete(self, group: _Group) -> None:

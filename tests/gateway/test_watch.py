@@ -194,7 +194,14 @@ class Desk:
         self.sent: asyncio.Queue[Event] = asyncio.Queue()
         self._watch: asyncio.Task[None] | None = None
 
-    async def watch(self, task_id: str, *, heartbeat_s: float = 10, after_version: int = 0) -> None:
+    async def watch(
+        self,
+        task_id: str,
+        *,
+        heartbeat_s: float = 10,
+        after_version: int = 0,
+        view: View = View.OUTCOME,
+    ) -> None:
         await self.feed.start()
         self.hub.start(self.feed)
         self._watch = asyncio.create_task(
@@ -203,6 +210,7 @@ class Desk:
                 self.sent.put,
                 owner="dev",
                 after_version=after_version,
+                view=view,
                 heartbeat=timedelta(seconds=heartbeat_s),
             )
         )
@@ -369,6 +377,28 @@ async def test_a_doorbell_that_brings_its_task_along_costs_no_read(
     assert begun.input is ended.input is None
     assert ended.result is not None
     assert not reads
+
+
+async def test_a_full_view_that_is_newer_than_its_doorbell_is_sent_once(
+    desk: Desk, running: Running, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.submitted()
+    await desk.watch(task_id, view=View.FULL)
+    assert isinstance(await desk.next(), Task)
+    really = desk.watching._tasks.find
+    claimed: asyncio.Future[Task] = asyncio.get_running_loop().create_future()
+
+    async def ended_meanwhile(wanted: bytes, view: View) -> Task | None:
+        await worker.succeed(await claimed, running.message("acme.v1.ShrinkResponse"))
+        return await really(wanted, view)
+
+    monkeypatch.setattr(desk.watching._tasks, "find", ended_meanwhile)
+    claimed.set_result(await worker.claim(task_id))
+    ended = await desk.next()
+    assert isinstance(ended, Task)
+    assert (ended.version, ended.state) == (3, State.SUCCEEDED)
+    assert await desk.next() is End.TERMINAL
+    assert desk.sent.empty()
 
 
 def counted_reads(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[bytes]]:

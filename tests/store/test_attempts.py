@@ -258,12 +258,15 @@ def test_a_wall_clock_that_is_set_back_keeps_nothing_queued_from_its_worker(
     assert claim(database, made.id, worker(database)) is not None
 
 
-def test_a_task_that_never_began_expires(database: Database, clock: ManualClock) -> None:
+def test_a_task_that_never_began_expires(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
     made = submit(database, new_task(opts=options(start_timeout=5)))
     clock.advance(5)
     assert claim(database, made.id, worker(database)) is None
     (ended,) = database.execute(ops.sweep_deadlines, ops.Sweep())
     assert ended.state == State.EXPIRED
+    assert ended == reader.get([made.id])[made.id]
 
 
 def test_a_task_past_its_total_time_out_that_had_begun_fails(
@@ -272,11 +275,12 @@ def test_a_task_past_its_total_time_out_that_had_begun_fails(
     task = running(database, new_task(opts=options(total_timeout=30)))
     fail(database, task)
     clock.advance(31)
-    database.execute(ops.sweep_deadlines, ops.Sweep())
-    found = reader.get([task.id])[task.id]
-    assert found.state == State.FAILED
-    assert found.failure is not None
-    assert found.failure.kind == FailureKind.TIMEOUT
+    (ended,) = database.execute(ops.sweep_deadlines, ops.Sweep())
+    assert ended.state == State.FAILED
+    assert ended.failure is not None
+    assert ended.failure.kind == FailureKind.TIMEOUT
+    # What is announced is what is read.
+    assert ended == reader.get([task.id])[task.id]
 
 
 def test_a_task_past_its_total_time_out_begins_no_more(

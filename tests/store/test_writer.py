@@ -227,3 +227,25 @@ def test_an_error_of_what_is_written_here_is_raised_here(writer: Writer) -> None
         writer.run_here(fail, None)
     # And it has let go: others can write.
     assert writer.run(lambda tx, items: list(items), 1).result(10) == 1
+
+
+def test_a_writer_that_closes_waits_for_who_writes_in_a_thread_of_its_own(
+    database: Database,
+) -> None:
+    writer, begun, done = Writer(database), threading.Event(), threading.Event()
+
+    def slow(tx: Transaction, items: Sequence[None]) -> list[None]:
+        begun.set()
+        assert not done.wait(0.2)
+        return [None] * len(items)
+
+    def write() -> None:
+        writer.run_here(slow, None)
+        done.set()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert begun.wait(10)
+    writer.close()
+    writing.join(1)
+    assert done.is_set()

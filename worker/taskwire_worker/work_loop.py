@@ -2,7 +2,8 @@
 
 It stands where Dramatiq's Worker would, whose queue, middleware and acknowledgements cost more
 per task than a small handler does, and do nothing here: what these threads take is claimed in
-SQL and gone from the broker. Threads take tasks in the order of their claims.
+SQL, and nobody else's although the broker should deliver it again. Threads take tasks in the order
+of their claims.
 """
 
 from __future__ import annotations

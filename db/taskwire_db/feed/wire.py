@@ -7,7 +7,7 @@
 News go out once per batch, to every gateway, which knows who watches what: 21 bytes and a look
 into a table for a task that nobody watches. A channel for each task would cost Redis, the
 announcer and every call that waits for its task several times as much. News of few and small
-tasks bring the tasks along, so that whoever watches one reads nothing.
+tasks bring the tasks along, up to 16 KiB, so that whoever watches one reads nothing.
 
 Ids are in hex. A snapshot never changes, because an ended task never does: no order of two
 writers can put an old state over it. It goes with its task; one that a slow writer leaves behind
@@ -81,6 +81,8 @@ _encoder = msgspec.msgpack.Encoder()
 _news = msgspec.msgpack.Decoder(_NewsBody)
 _cancels = msgspec.msgpack.Decoder(_CancelBody)
 _snapshots = msgspec.msgpack.Decoder(Task)
+# msgspec says the second of text that is none.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 class News(msgspec.Struct, frozen=True):
@@ -117,16 +119,21 @@ def decode_news(body: bytes, wanted: Container[bytes]) -> News | None:
         found = _news.decode(body)
         brought = chain(found.tasks, repeat(b""))
         rings: list[Ring | Deleted] = [
-            Ring(task_id, version, _STATES[state], decode_snapshot(task) if task else None)
+            Ring(task_id, version, _STATES[state], _brought(task, task_id, version))
             for (task_id, version, state), task in zip(
                 _RING.iter_unpack(found.rings), brought, strict=False
             )
             if task_id in wanted
         ]
         deleted = [task_id for (task_id,) in _ID.iter_unpack(found.deleted) if task_id in wanted]
-    except (msgspec.MsgspecError, struct.error, KeyError):
+    except (*_UNREADABLE, struct.error, KeyError):
         return None
     return News([*rings, *map(Deleted, deleted)], found.progress, found.changed, found.backlog)
+
+
+def _brought(body: bytes, task_id: bytes, version: int) -> Task | None:
+    task = decode_snapshot(body) if body else None
+    return task if task and (task.id, task.version) == (task_id, version) else None
 
 
 def encode_cancel(task: Task) -> bytes:
@@ -188,7 +195,7 @@ def decode_snapshot(body: bytes) -> Task | None:
     """The task; None when it was written by a version that we do not know."""
     try:
         return _snapshots.decode(body)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None
 
 

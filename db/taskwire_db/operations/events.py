@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from taskwire_core.failure import Failure
 from taskwire_core.ids import to_text
@@ -21,7 +20,7 @@ _insert = RowInsert(task_events)
 
 
 class Moved(Struct, frozen=True):
-    """A transition that a compare-and-set has made: `task` is as it is now."""
+    """A transition that a compare-and-set has made: `task` is as it is now, with its outcome."""
 
     task: Task
     source: State | None
@@ -57,14 +56,10 @@ def record(transaction: Transaction, moves: Iterable[Moved]) -> None:
             )
         )
         if task.follow_up_count and task.state.terminal:
-            followed.append(_with_failure(task, move.failure))
+            followed.append(task)
     _insert.run(transaction.connection, rows)
     if followed:
         _follow(transaction, followed)
-
-
-def _with_failure(task: Task, failure: Failure | None) -> Task:
-    return task if task.state != State.FAILED else replace(task, failure=failure)
 
 
 def _follow(transaction: Transaction, ended: list[Task]) -> None:

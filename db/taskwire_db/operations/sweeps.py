@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
 from taskwire_core.failure import Failure
 from taskwire_core.lifecycle import Event, State, sources
@@ -223,15 +224,15 @@ def _end_waiting(
         [(t.id, t.version, int(ends[t.id][0])) for t in late.values()],
         now=tx.now_us,
     )
-    found = read_tasks(tx.database, tx.connection, moved)
+    found = [
+        replace(task, failure=ends[task.id][1])
+        for task in read_tasks(tx.database, tx.connection, moved)
+    ]
     _insert_outcomes.run(
         tx.connection,
-        [(t.id, None, None, codec.encode_failure(ends[t.id][1])) for t in found if ends[t.id][1]],
+        [(t.id, None, None, codec.encode_failure(t.failure)) for t in found if t.failure],
     )
-    record(
-        tx,
-        [Moved(t, late[t.id].state, Event.DEADLINE, failure=ends[t.id][1]) for t in found],
-    )
+    record(tx, [Moved(t, late[t.id].state, Event.DEADLINE, failure=t.failure) for t in found])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The dispatcher: hands this gateway's queued tasks to the broker, after their answers.
+"""The dispatcher: hands this gateway's queued tasks to the broker once they are committed.
 
 A dispatch goes outbox → unconfirmed → confirmed → marked in SQL, unless its task is heard to be
 claimed by then (`unmarked.py`). A refused one waits and is published again; nothing is published

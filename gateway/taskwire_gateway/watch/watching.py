@@ -150,8 +150,10 @@ class Watching:
             if found is None and loop.time() >= too_old:
                 found = End.MAX_AGE
             if isinstance(found, Task):
-                await send(await self._in_view(found, view))
-                if found.state.terminal:
+                shown = await self._in_view(found, view)
+                slot.start_after(shown.version)
+                await send(shown)
+                if shown.state.terminal:
                     if ARMED:
                         hit("watch.ending")
                     await send(End.TERMINAL)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from taskwire_broker.claiming_consumer import ClaimingConsumer
+from taskwire_broker.deliveries import SourceLost
 from taskwire_broker.envelope import encode
 from taskwire_broker.topology import broker_queue
 from taskwire_core.failpoints import FailpointError
@@ -41,11 +42,21 @@ def test_a_defect_while_deliveries_are_read_loses_none_of_those_behind_it() -> N
 
 
 @pytest.mark.parametrize("step", ["claim.received", "claim.committed", "claim.acknowledged"])
-def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(step: str) -> None:
+def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
     sent = dispatches(2)
     travel.put(*(encode(each, travel.deployment_id) for each in sent))
     consumer = consumer_of(travel, intake)
+    accepted: list[int] = []
+    accept = consumer._source.accept_through
+
+    def noted(tag: int) -> None:
+        accepted.append(tag)
+        accept(tag)
+
+    monkeypatch.setattr(consumer._source, "accept_through", noted)
 
     # A step acknowledges what the one before has claimed.
     ran = consumer.claimed() if step == "claim.acknowledged" else []
@@ -56,6 +67,8 @@ def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(ste
     eventually(lambda: not (consumer.claimed() or consumer.held or travel.ready()))
     consumer.close()
     assert (intake.mine, travel.ready()) == (sent, 0)
+    # On the channel that they came from, and never the tag of an earlier one.
+    assert len(accepted) == 1
 
 
 def consumer_of(travel: EmbeddedTravel, intake: FakeIntake) -> ClaimingConsumer:
@@ -76,3 +89,31 @@ def require_handed_out(
         return ran == sent
 
     eventually(are_handed_out)
+
+
+@pytest.mark.parametrize("error", [SourceLost("gone"), RuntimeError("a defect")])
+def test_what_was_claimed_is_handed_out_although_its_acknowledgement_failed_at_the_end(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
+    sent = dispatches(2)
+    travel.put(*(encode(each, travel.deployment_id) for each in sent))
+    consumer = consumer_of(travel, intake)
+    require_handed_out(consumer, sent)
+
+    def refuse(tag: int) -> None:
+        raise error
+
+    monkeypatch.setattr(consumer._source, "accept_through", refuse)
+    assert consumer.end(timeout=5)
+    assert travel.ready() == 2  # Copies, which are claimed by nobody.
+
+
+def test_what_was_claimed_is_acknowledged_at_the_end() -> None:
+    travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
+    sent = dispatches(2)
+    travel.put(*(encode(each, travel.deployment_id) for each in sent))
+    consumer = consumer_of(travel, intake)
+    require_handed_out(consumer, sent)
+    assert consumer.end(timeout=5)
+    assert travel.ready() == 0

@@ -68,3 +68,18 @@ def test_news_of_a_version_that_brings_nothing_are_understood_and_ours_by_it() -
         backlog: bool
 
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(ours), type=Before).rings == ours[0]
+
+
+def test_a_ring_brings_no_other_task_than_its_own() -> None:
+    one, other = succeeded(), succeeded()
+    for ring in (Ring(one.id, one.version, one.state), Ring(other.id, 4, other.state)):
+        news = decode_news(encode_news(News([ring]), tasks_brought([other])), [ring.task_id])
+        assert news == News([ring], progress=())
+
+
+def test_what_is_no_text_is_not_read() -> None:
+    one = succeeded(owner="nobody-at-all")
+    (body,) = tasks_brought([one])
+    garbled = body.replace(b"nobody-at-all", b"\xff" * 13)
+    news = decode_news(encode_news(News([Ring(one.id, 3, one.state)]), [garbled]), [one.id])
+    assert news == News([Ring(one.id, 3, one.state)], progress=())
