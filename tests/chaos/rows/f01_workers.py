@@ -117,9 +117,10 @@ def handler_kills(chaos: Chaos) -> None:
         assert chaos.ended(task_id, within=90).state == "FAILED"
         begins = [each for each in chaos.journal.entries(task_id) if each.what == "begin"]
         # Each time it was another process that died. Neighbours of another poison may have
-        # taken it along, which does not count; by itself it may crash three times.
+        # taken it along, which does not count; by itself it may crash three times. One that may
+        # begin once at most is lost with a neighbour although it had not begun.
         assert len({each.pid for each in begins}) == len(begins)
-        assert len(begins) == 1 if kind == "WorkOnce" else len(begins) >= 3
+        assert len(begins) <= 1 if kind == "WorkOnce" else len(begins) >= 3
     chaos.load.more(20)
 
 
