@@ -15,6 +15,7 @@ from taskwire_broker.topology import broker_queue
 from taskwire_core.ids import from_text
 from taskwire_core.lifecycle import State
 from taskwire_core.sizes import StoreSizes
+from taskwire_core.task import Deleted, Task
 from taskwire_db import operations as ops
 from taskwire_db.models import task_inputs
 from taskwire_gateway.keeper.retention import CHUNK, LOOK_S, Retention
@@ -29,6 +30,14 @@ def database_url(store_url: str) -> str:
 
 UNKNOWN = "01a204aa-0000-7000-8000-000000000000"
 Closed = pb.Closed
+
+
+def ended_and_deleted(running: Running, task_id: str) -> list[Task | Deleted]:
+    """What the end and the delete of a task changed, in one transaction; nobody is told."""
+    with running.foundation.database.transaction() as transaction:
+        ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
+        ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
+        return transaction.changed
 
 
 async def ended(running: Running, **fields: object) -> str:
@@ -103,12 +112,7 @@ async def test_a_watch_in_progress_is_closed_as_deleted(running: Running, worker
     call = running.tasks.WatchTask(pb.WatchTaskRequest(id=task_id), timeout=20)
     messages = call.__aiter__()
     await anext(messages)
-    # The end and the delete in one transaction, and only the second is told.
-    with running.foundation.database.transaction() as transaction:
-        ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
-        ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
-        changes = transaction.changed[1:]
-    running.foundation.announcer.announce(changes)
+    running.foundation.announcer.announce(ended_and_deleted(running, task_id)[1:])
     last = [message async for message in messages][-1]
     assert last.closed.reason == Closed.REASON_DELETED
     assert await call.code() is grpc.StatusCode.OK
@@ -121,9 +125,7 @@ async def test_a_watch_whose_gateway_missed_the_delete_is_closed_when_it_hears_a
     call = running.tasks.WatchTask(pb.WatchTaskRequest(id=task_id), timeout=20)
     messages = call.__aiter__()
     await anext(messages)
-    with running.foundation.database.transaction() as transaction:
-        ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
-        ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
+    ended_and_deleted(running, task_id)
     running.gateway._hub.resync()
     last = [message async for message in messages][-1]
     assert last.closed.reason == Closed.REASON_DELETED
@@ -133,11 +135,7 @@ async def test_a_wait_for_a_task_that_is_deleted_ends_with_not_found(running: Ru
     task_id = await running.submitted()
     wait = asyncio.ensure_future(running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id)))
     await eventually_async(lambda: running.gateway._hub.watchers == 1)
-    with running.foundation.database.transaction() as transaction:
-        ops.cancel(transaction, [ops.CancelRequest(from_text(task_id), "dev", "", "dev")])
-        ops.delete(transaction, [ops.DeleteRequest(from_text(task_id), "dev")])
-        changes = transaction.changed[1:]
-    running.foundation.announcer.announce(changes)
+    running.foundation.announcer.announce(ended_and_deleted(running, task_id)[1:])
     assert (await refusal(wait)).reason == "TASK_NOT_FOUND"
 
 

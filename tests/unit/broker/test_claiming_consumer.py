@@ -29,9 +29,8 @@ class ClumsyIntake(FakeIntake):
 
 def test_a_defect_while_deliveries_are_read_loses_none_of_those_behind_it() -> None:
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), ClumsyIntake(slots=10)
-    sent = dispatches(2)
-    travel.put(b"nonsense", *(encode(each, travel.deployment_id) for each in sent))
-    consumer = consumer_of(travel, intake)
+    travel.put(b"nonsense")
+    consumer, sent = with_two_deliveries(travel, intake)
 
     with pytest.raises(RuntimeError):
         consumer.claimed()
@@ -46,9 +45,7 @@ def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(
     step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
-    sent = dispatches(2)
-    travel.put(*(encode(each, travel.deployment_id) for each in sent))
-    consumer = consumer_of(travel, intake)
+    consumer, sent = with_two_deliveries(travel, intake)
     accepted: list[int] = []
     accept = consumer._source.accept_through
 
@@ -71,12 +68,16 @@ def test_a_defect_between_two_steps_of_a_claim_runs_and_takes_each_task_once(
     assert len(accepted) == 1
 
 
-def consumer_of(travel: EmbeddedTravel, intake: FakeIntake) -> ClaimingConsumer:
-    """A consumer that has opened its source."""
+def with_two_deliveries(
+    travel: EmbeddedTravel, intake: FakeIntake
+) -> tuple[ClaimingConsumer, list[Dispatch]]:
+    """A consumer that has opened its source, where two deliveries wait."""
+    sent = dispatches(2)
+    travel.put(*(encode(each, travel.deployment_id) for each in sent))
     name = broker_queue(QUEUE, travel.deployment_id)
     consumer = travel.broker(intake).consume(name, timeout=10)
     assert consumer.claimed() == []
-    return consumer
+    return consumer, sent
 
 
 def require_handed_out(
@@ -96,9 +97,7 @@ def test_what_was_claimed_is_handed_out_although_its_acknowledgement_failed_at_t
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
-    sent = dispatches(2)
-    travel.put(*(encode(each, travel.deployment_id) for each in sent))
-    consumer = consumer_of(travel, intake)
+    consumer, sent = with_two_deliveries(travel, intake)
     require_handed_out(consumer, sent)
 
     def refuse(tag: int) -> None:
@@ -111,9 +110,7 @@ def test_what_was_claimed_is_handed_out_although_its_acknowledgement_failed_at_t
 
 def test_what_was_claimed_is_acknowledged_at_the_end() -> None:
     travel, intake = EmbeddedTravel(uuid.uuid4().bytes), FakeIntake(slots=10)
-    sent = dispatches(2)
-    travel.put(*(encode(each, travel.deployment_id) for each in sent))
-    consumer = consumer_of(travel, intake)
+    consumer, sent = with_two_deliveries(travel, intake)
     require_handed_out(consumer, sent)
     assert consumer.end(timeout=5)
     assert travel.ready() == 0
