@@ -25,6 +25,11 @@ def main(arguments: Sequence[str], *, root: Path = ROOT, folder: Path = GUARDS) 
         parser.error(f"no guards: {', '.join(sorted(unknown))}")
     verdicts = _checked(root, [g for g in guards if not asked.names or g.name in asked.names])
     caught = sum(verdict.caught for verdict in verdicts)
+    if len(verdicts) > 1:
+        # Whoever reads the end of a long output looks for these.
+        for verdict in verdicts:
+            if not verdict.caught or verdict.tries > 1:
+                print(_line(verdict))
     print(f"mutations: guards={len(verdicts)} caught={caught}")
     if not verdicts or caught < len(verdicts):
         return 1
@@ -50,7 +55,8 @@ def _line(verdict: Verdict) -> str:
     if not verdict.caught:
         return f"{verdict.guard.name}: NOT CAUGHT: {verdict.problem}"
     names = ", ".join(test.rpartition("::")[2] for test in verdict.caught_by)
-    return f"{verdict.guard.name}: caught by {names} ({verdict.seconds:.1f} s)"
+    tries = f", at try {verdict.tries}" if verdict.tries > 1 else ""
+    return f"{verdict.guard.name}: caught by {names} ({verdict.seconds:.1f} s{tries})"
 
 
 if __name__ == "__main__":

@@ -103,6 +103,36 @@ def test_a_guard_that_no_test_misses_is_a_failure(
     ]
 
 
+def test_a_guard_has_a_second_try_which_is_said(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = project.root / "tried"
+    late = f"""
+
+def test_late():
+    if _first_without_the_guard():
+        return
+    with pytest.raises(ValueError):
+        half(3)
+
+
+def _first_without_the_guard():
+    tried = __import__("pathlib").Path({str(tried)!r})
+    if "assert_even" in half.__code__.co_names or tried.exists():
+        return False
+    tried.touch()
+    return True
+"""
+    project.write("tests/test_halves.py", TEST + late)
+    project.guard("even", "test_late", REMOVED)
+    project.guard("other", "test_no_half_of_an_odd_number", REMOVED)
+    assert project.check() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith("other: ")]) == 1
+    assert lines[-2].startswith("even: caught by test_late (")
+    assert lines[-2].endswith(" s, at try 2)")
+
+
 def test_an_edit_that_does_not_apply_says_where(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
