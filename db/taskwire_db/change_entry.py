@@ -40,9 +40,9 @@ class ChangeEntry:
     def __init__(self) -> None:
         self._deleted: defaultdict[str, dict[bytes, bool]] = defaultdict(dict)
 
-    def __bool__(self) -> bool:
-        """Whether any task has changed."""
-        return bool(self._deleted)
+    def __len__(self) -> int:
+        """How many tasks have changed."""
+        return sum(map(len, self._deleted.values()))
 
     def add(self, task_id: bytes, owner: str, *, deleted: bool = False) -> None:
         """A task has changed, or was deleted; if it was here before, this is its last state."""

@@ -1,11 +1,9 @@
 """The writer: one thread that commits all that is pending whenever the last commit has ended.
 Whoever has something to write while nothing else is written may do it in a thread of its own.
 
-There is no timer: the transaction in progress already collects the next group, and so does the
-wait for SQLite's turn, since a group is complete only when its transaction has begun. After a
-group of several the thread rests for as long as it took, `REST_S` at most: those who make the next
-items have the interpreter for themselves meanwhile. Two threads that fight for it at each of
-SQLite's statements make both slower, and the whole process by a third (docs/performance.md).
+A lone item waits for nothing: the transaction in progress already collects the next group, and so
+does the wait for SQLite's turn, since a group is complete only when its transaction has begun.
+After a group of several the thread rests (`taskwire_db.resting`).
 
 A caller's result arrives after the commit, and so does the announcement of what changed. An item
 that cannot be written fails alone: its group is run again, one transaction per item.
@@ -29,6 +27,7 @@ from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Deleted, Task
 from taskwire_db.clock import Clock
 from taskwire_db.database import Database, Operation, Transaction
+from taskwire_db.resting import rest_after
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +38,6 @@ Announce = Callable[[Sequence[Task | Deleted]], None]
 Committed = Callable[[int, float, bool], None]
 
 MAX_GROUP = 256
-CROWD = 3
-"""Of how many items a group is at least after which the thread rests."""
-REST_S = 0.01
 
 
 class _Pending:
@@ -70,6 +66,10 @@ class _Group:
     def __init__(self, first: _Pending, *, complete: bool = False) -> None:
         self.items = [first]
         self.complete = complete
+        self.began = time.monotonic()
+        """When its transaction has begun, which it may have waited for."""
+        self.tasks = 0
+        """How many tasks it has changed, once it is committed: an item may be a batch."""
 
 
 class Writer:
@@ -167,14 +167,17 @@ class Writer:
             self._pending.put(pending)
 
     def _run(self) -> None:
+        last = time.monotonic()
         while (first := self._pending.get()) is not None:
             group = _Group(first)
             self._waits = True
             with self._writing:
-                self._waits, began = False, time.monotonic()
+                self._waits = False
                 self._commit(group)
-            if CROWD <= len(group.items) < MAX_GROUP:
-                self._rest(min(time.monotonic() - began, REST_S))
+            before, last = last, time.monotonic()
+            if len(group.items) < MAX_GROUP:
+                size = max(len(group.items), group.tasks)
+                self._rest(rest_after(size, last - group.began, last - before))
 
     def _complete(self, group: _Group) -> None:
         """Add what is pending, and leave out whoever has gone: those want nothing written."""
@@ -221,6 +224,7 @@ class Writer:
 
         def work(transaction: Transaction) -> Sequence[Task | Deleted] | None:
             self._complete(group)
+            group.began = time.monotonic()
             by_operation: dict[Operation[Any, Any], list[_Pending]] = defaultdict(list)
             for pending in group.items:
                 by_operation[pending.operation].append(pending)
@@ -232,8 +236,8 @@ class Writer:
                     pending.result = result
             if ARMED:
                 hit("write.executed")
-            logged = bool(transaction.entry)
-            return transaction.changed if transaction.changed or logged else None
+            group.tasks = len(transaction.entry)
+            return transaction.changed if transaction.changed or group.tasks else None
 
         return self._database.write(work)
 

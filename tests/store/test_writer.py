@@ -15,7 +15,8 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
-from taskwire_db.writer import CROWD, REST_S, Writer
+from taskwire_db.resting import LONG_REST_S, REST_S, SEVERAL, WORTH
+from taskwire_db.writer import Writer
 from tests.store.steps import new_task, options, unit, worker
 
 
@@ -171,27 +172,27 @@ def test_a_closed_writer_has_written_everything_and_takes_no_more(
         writer.run(ops.submit, unit(new_task()))
 
 
-def test_after_a_group_of_several_it_rests_as_long_as_that_took_and_not_for_long(
-    database: Database,
-) -> None:
+def test_it_rests_after_a_batch_and_after_a_group_that_took_long(database: Database) -> None:
     rests: list[float] = []
-    took_s = 0.0
 
     def slow(tx: Transaction, items: Sequence[int]) -> list[int]:
-        threading.Event().wait(took_s)
+        threading.Event().wait(0.3)
         return list(items)
 
+    batches = [unit(*[new_task() for _ in range(count)]) for count in (1, 3 * WORTH)]
     writer = Writer(database, rest=rests.append)
-    for count, took_s in ((CROWD - 1, 0.0), (CROWD, 0.0), (CROWD, 2 * REST_S)):  # noqa: B007
-        _, release = hold(writer)
-        futures = [writer.run(slow, number) for number in range(count)]
-        release.set()
-        for future in futures:
-            future.result(10)
+    for batch in batches:
+        writer.run(ops.submit, batch).result(10)
+    _, release = hold(writer)
+    futures = [writer.run(slow, number) for number in range(SEVERAL)]
+    release.set()
+    for future in futures:
+        future.result(10)
     writer.close()
-    assert len(rests) == 2
-    assert 0 < rests[0] <= REST_S
-    assert rests[1] == REST_S
+    lone, of_batch, of_blocking, of_several = rests
+    assert (lone, of_blocking) == (0, 0)
+    assert 0 < of_batch <= REST_S
+    assert REST_S <= of_several <= LONG_REST_S
 
 
 def test_whoever_writes_alone_does_it_in_its_own_thread(database: Database) -> None:
