@@ -177,7 +177,8 @@ class Writer:
             before, last = last, time.monotonic()
             if len(group.items) < MAX_GROUP:
                 size = max(len(group.items), group.tasks)
-                self._rest(rest_after(size, last - group.began, last - before))
+                if rest_s := rest_after(size, last - group.began, last - before):
+                    self._rest(rest_s)
 
     def _complete(self, group: _Group) -> None:
         """Add what is pending, and leave out whoever has gone: those want nothing written."""

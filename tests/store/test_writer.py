@@ -189,8 +189,7 @@ def test_it_rests_after_a_batch_and_after_a_group_that_took_long(database: Datab
     for future in futures:
         future.result(10)
     writer.close()
-    lone, of_batch, of_blocking, of_several = rests
-    assert (lone, of_blocking) == (0, 0)
+    of_batch, of_several = rests  # And none after a lone task, or the item that held it.
     assert 0 < of_batch <= REST_S
     assert REST_S <= of_several <= LONG_REST_S
 
