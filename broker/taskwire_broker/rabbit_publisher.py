@@ -187,9 +187,10 @@ class RabbitPublisher:
         log.warning("A message was returned because its queue is gone", extra={"queue": name})
         with contextlib.suppress(BadEnvelope, ValueError):
             queue = logical_queue(name)
-            dispatch = decode(body, queue=queue, deployment_id=self._deployment_id)
+            lost = decode(body, queue=queue, deployment_id=self._deployment_id)
             for tag, each in self._outstanding.items():
-                if each == dispatch and tag not in self._returned:
+                same = each.task_id == lost.task_id and each.number == lost.number
+                if same and tag not in self._returned:
                     self._returned.add(tag)
                     return
 

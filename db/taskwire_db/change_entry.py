@@ -48,14 +48,15 @@ class ChangeEntry:
         """A task has changed, or was deleted; if it was here before, this is its last state."""
         self._deleted[owner][task_id] = deleted
 
-    def write(self, connection: sa.Connection, *, now_us: int) -> None:
-        """Write the row; called once, before the commit."""
+    def write(self, connection: sa.Connection, *, now_us: int) -> str | None:
+        """Write the row; called once, before the commit. Its number, on PostgreSQL only."""
         if not self._deleted:
-            return
+            return None
         if connection.dialect.name == "sqlite":
             _insert_next.run(connection, [(None, now_us, self._body())])
-        else:
-            _insert_own.run(connection, [(now_us, self._body())])
+            return None
+        ((number,),) = _insert_own.run(connection, [(now_us, self._body())])
+        return str(number)
 
     def _body(self) -> bytes:
         return _encoder.encode(
@@ -97,7 +98,7 @@ def _own_row(v: sa.CTE) -> sa.ClauseElement:
     return insert.on_conflict_do_update(
         index_elements=["number"],
         set_={name: insert.excluded[name] for name in ("change_time", "tasks")},
-    )
+    ).returning(task_changes.c.number)
 
 
 _insert_own = GroupStatement({"change_time": Micros, "tasks": sa.LargeBinary()}, _own_row)

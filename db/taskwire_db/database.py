@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import postgresql
 
 from taskwire_core.errors import StoreUnavailable
 from taskwire_core.ids import new_id
@@ -302,26 +301,23 @@ class Transaction:
     def finish(self) -> str | None:
         """Write the log's row and the counters' deltas; called once, before the commit.
 
-        The number by which PostgreSQL knows this transaction, if it has moved a task: what
-        becomes of any other can be told by doing it again.
+        The number by which PostgreSQL knows this transaction, if it has moved or deleted a task:
+        what becomes of any other can be told by doing it again.
         """
         shard = self.database.shard
-        self.entry.write(self.connection, now_us=self.now_us)
+        number = self.entry.write(self.connection, now_us=self.now_us)
         # In one order, so that two transactions never wait for one another.
         rows = [(*key, shard, count) for key, count in sorted(self._counts.items()) if count]
-        numbers = _add_counts.run(self.connection, rows)
+        _add_counts.run(self.connection, rows)
         self._activity.write(self.connection, now_us=self.now_us, shard=shard)
-        return numbers[0][0] if numbers else None
+        return number
 
 
 def _add(insert: Any) -> Any:  # a dialect's Insert
-    added = insert.on_conflict_do_update(
+    return insert.on_conflict_do_update(
         index_elements=["type", "queue", "owner", "state", "shard"],
         set_={"count": task_counters.c.count + insert.excluded.count},
     )
-    if isinstance(insert, postgresql.Insert):
-        return added.returning(sa.cast(sa.func.pg_current_xact_id(), sa.Text()))
-    return added
 
 
 _add_counts = RowInsert(task_counters, conflict=_add)

@@ -155,27 +155,20 @@ class RowInsert:
             index for index, column in enumerate(table.columns) if is_unlimited(column.type)
         ]
 
-    def run(
-        self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]
-    ) -> Sequence[AnyRow]:
-        """Insert `rows`, each a tuple in the order of the table's columns.
-
-        What the statement returns, on PostgreSQL only.
-        """
-        found: list[AnyRow] = []
+    def run(self, connection: sa.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert `rows`, each a tuple in the order of the table's columns."""
         if not rows:
-            return found
+            return
         text = self._compile(connection.dialect)
         if connection.dialect.name != "postgresql":
             for some in self._portions(rows):
                 sized = _for_rows(text, len(self._names), len(some))
                 run_by_driver(connection, sized, list(chain(*some)))
-            return found
+            return
         for some in self._bearable(rows):
             columns = zip(self._names, zip(*some, strict=True), strict=True)
             arrays = {f"{name}_all": list(column) for name, column in columns}
-            found.extend(run_by_driver(connection, text, arrays))
-        return found
+            run_by_driver(connection, text, arrays)
 
     def _portions(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
         """`rows` in parts of 64, 48, 32 or 16 and a rest, so that there are few texts to prepare.

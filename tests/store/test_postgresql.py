@@ -12,8 +12,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from taskwire_core import recovery
 from taskwire_core.errors import OutcomeUnknown, StoreUnavailable
 from taskwire_core.lifecycle import State
+from taskwire_core.task import Task
 from taskwire_db import commit, schema
 from taskwire_db import operations as ops
 from taskwire_db.advisory_lock import AdvisoryLock
@@ -121,6 +123,23 @@ def test_a_claim_whose_answer_was_lost_is_the_workers(
     found = claim(database, made.id, mine)
     assert found is not None
     assert found.state == State.RUNNING
+
+
+def test_a_claim_beside_a_hand_back_is_looked_up_although_no_counter_has_changed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, wanted = running(database), submit(database, new_task())
+    assert held.worker_id is not None
+    request = ops.ClaimRequest(wanted.id, held.worker_id)
+
+    def work(tx: Transaction) -> Task | None:
+        ops.settle(tx, [recovery.handed_back(held, "no thread became free")])
+        return ops.claim(tx, [request])[0]
+
+    lose_the_answer(database, monkeypatch, committed=True)
+    claimed = database.write(work)
+    assert claimed is not None
+    assert claimed.state == State.RUNNING
 
 
 def test_a_commit_that_was_not_done_wrote_nothing(
