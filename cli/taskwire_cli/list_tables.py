@@ -9,7 +9,7 @@ from rich.table import Table
 
 from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
-from taskwire_cli.tables import on_one_line, state_text, time_text
+from taskwire_cli.tables import add_row, state_text, time_text
 
 
 def tasks_table(tasks: Iterable[task_pb2.Task]) -> Table:
@@ -17,14 +17,15 @@ def tasks_table(tasks: Iterable[task_pb2.Task]) -> Table:
     table = _table("ID", "TYPE", "STATE", "ATTEMPT", "CREATED", "CHANGED", "LABELS")
     for task in tasks:
         labels = " ".join(f"{key}={task.labels[key]}" for key in sorted(task.labels))
-        table.add_row(
+        add_row(
+            table,
             task.id,
             task.type,
             state_text(task.state),
             str(task.attempt),
             time_text(task.create_time),
             time_text(task.update_time),
-            on_one_line(labels),
+            labels,
         )
     return table
 
@@ -33,7 +34,7 @@ def counts_table(by: Sequence[str], counts: pb.CountTasksResponse) -> Table:
     """One row for each group, the greatest first."""
     table = _table(*(name.upper() for name in by), "COUNT")
     for group in counts.groups:
-        table.add_row(*group.values, f"{group.count:,}")
+        add_row(table, *group.values, f"{group.count:,}")
     return table
 
 
@@ -41,13 +42,14 @@ def events_table(events: Iterable[pb.TaskEvent]) -> Table:
     """One row for each transition."""
     table = _table("VERSION", "TIME", "STATE", "ATTEMPT", "BY", "WHY")
     for event in events:
-        table.add_row(
+        add_row(
+            table,
             str(event.version),
             time_text(event.event_time),
             state_text(event.state),
             str(event.attempt),
             event.actor or "taskwire",
-            on_one_line(event.message),
+            event.message,
         )
     return table
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taskwire.v1 import bulk_task_service_pb2 as pb
-from taskwire_cli.tables import on_one_line, task_code_name, time_text
+from taskwire_cli.tables import add_row, on_one_line, task_code_name, time_text
 
 _KINDS = {
     pb.BulkOperationMetadata.KIND_CANCEL: ("cancel", "cancelled"),
@@ -59,7 +59,7 @@ def operations_table(operations: Iterable[operations_pb2.Operation]) -> Table:
         done = f"{found.done_count} of {found.total_count}"
         begun = time_text(found.create_time)
         name = each.name.partition("/")[2]
-        table.add_row(name, begun, kind, _state(each), done, Text(found.filter))
+        add_row(table, name, begun, kind, _state(each), done, found.filter)
     return table
 
 

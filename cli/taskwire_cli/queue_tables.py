@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taskwire.v1 import queue_service_pb2 as pb
-from taskwire_cli.tables import duration_text, time_text
+from taskwire_cli.tables import add_row, duration_text, on_one_line, time_text
 
 _NUMBERS = ("QUEUED", "OLDEST", "LATER", "RUNNING", "WORKERS", "SLOTS", "IN/MIN", "DONE/MIN")
 
@@ -21,7 +21,7 @@ def queues_table(queues: Iterable[pb.Queue]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("")
     for each in queues:
-        table.add_row(each.name, *_numbers(each), pause_text(each))
+        add_row(table, each.name, *_numbers(each), pause_text(each))
     return table
 
 
@@ -31,8 +31,8 @@ def pause_text(queue: pb.Queue) -> Text:
         return Text()
     pause = queue.pause
     why = f": {pause.reason}" if pause.reason else ""
-    since = time_text(pause.pause_time)
-    return Text(f"paused by {pause.paused_by} at {since}{why}", style="yellow")
+    text = f"paused by {pause.paused_by} at {time_text(pause.pause_time)}{why}"
+    return Text(on_one_line(text), style="yellow")
 
 
 def _numbers(queue: pb.Queue) -> Iterable[str]:

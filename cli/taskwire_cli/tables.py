@@ -48,9 +48,12 @@ _PENDING = {
 
 
 def console() -> Console:
-    """Where people read: colours and width as the terminal has them; a file has neither."""
+    """Where people read: colours and width as the terminal has them; a file has neither.
+
+    Much of what is printed was written by other people, so that nothing in it is a command.
+    """
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    return Console(highlight=False, width=width)
+    return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def show(table: Table, on: Console | None = None) -> None:
@@ -104,12 +107,17 @@ def on_one_line(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
+def add_row(table: Table, *cells: str | Text) -> None:
+    """Add `cells` to `table`, each text on one line."""
+    table.add_row(*(on_one_line(each) if isinstance(each, str) else each for each in cells))
+
+
 def task_table(task: task_pb2.Task, shown: Json) -> Table:
     """The task as two columns; `shown` is its JSON form, for the payloads."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     for name, value in _rows(task, shown):
-        table.add_row(name, value)
+        add_row(table, name, value)
     return table
 
 
@@ -123,7 +131,8 @@ def types_table(types: Iterable[task_service_pb2.TaskType]) -> Table:
         justify: Literal["left", "right"] = "right" if right else "left"
         table.add_column(heading, justify=justify, no_wrap=whole)
     for each in types:
-        table.add_row(
+        add_row(
+            table,
             each.name,
             each.options.queue,
             str(each.live_workers),
@@ -245,9 +254,10 @@ def _outcome(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text
     if task.payload_unavailable:
         yield "payload", "left out: the server does not know its type any more"
     if task.HasField("error"):
-        yield "error", Text(error_text(task.error), style="red")
+        yield "error", Text(on_one_line(error_text(task.error)), style="red")
         if task.error.stack_trace:
-            yield "trace", task.error.stack_trace.rstrip()
+            lines = task.error.stack_trace.rstrip().split("\n")
+            yield "trace", Text("\n".join(map(on_one_line, lines)))
 
 
 def _local(timestamp: Timestamp) -> datetime:

@@ -54,3 +54,10 @@ def test_an_update_of_nothing_is_refused(taskwire: Taskwire) -> None:
 def test_dev_stays(taskwire: Taskwire) -> None:
     assert "USER_PROTECTED" in taskwire("users", "delete", "dev").line
     assert "USER_PROTECTED" in taskwire("users", "update", "dev", "--username", "deva").line
+
+
+def test_a_name_that_looks_like_markup_is_shown(taskwire: Taskwire, name: str) -> None:
+    made = taskwire("users", "create", name, f"{name}@b.c", "--display-name", "[/]")
+    assert "display name  [/]" in made.out
+    assert f"{name}@b.c  [/]" in taskwire("users", "list").out
+    taskwire("users", "delete", name)

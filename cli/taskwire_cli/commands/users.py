@@ -12,7 +12,7 @@ from taskwire.client import Client
 from taskwire.v1 import user_pb2
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.json_form import message_json, print_json
-from taskwire_cli.tables import show, time_text
+from taskwire_cli.tables import add_row, show, time_text
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -159,7 +159,7 @@ def _print(client: Client, user: user_pb2.User, *, as_json: bool) -> None:
         ("etag", user.etag.strip('"')),
     ):
         if value:
-            table.add_row(name, value)
+            add_row(table, name, value)
     show(table)
 
 
@@ -169,5 +169,5 @@ def _table(users: Iterable[user_pb2.User]) -> Table:
         table.add_column(heading, no_wrap=heading != "NAME")
     for user in users:
         created = time_text(user.create_time)
-        table.add_row(user.username, user.email, user.display_name, created, user.id)
+        add_row(table, user.username, user.email, user.display_name, created, user.id)
     return table
