@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from taskwire.client import Client
 from taskwire.v1 import bulk_task_service_pb2 as pb
 from taskwire_cli.exits import Exit
-from taskwire_cli.json_form import message_json, operation_json, print_json
+from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.operation_tables import failure_lines, metadata_of, summary
 from taskwire_cli.tables import console
 
@@ -65,7 +65,7 @@ def show_operation(
     """The operation, with `wait` at its end; the exit code says whether all went well."""
     found = _followed(client, begun, quiet=as_json) if wait else begun
     if as_json:
-        print_json(operation_json(found, client.schema))
+        print_json(message_json(found, client.schema))
     elif wait:
         print("\n".join([summary(found), *failure_lines(found)]))
     else:

@@ -7,7 +7,7 @@ import sys
 from taskwire.client import Client
 from taskwire.v1 import task_pb2
 from taskwire_cli.exits import Exit, Stop
-from taskwire_cli.json_form import message_json, print_json, task_json
+from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.live import Screen
 
 
@@ -32,7 +32,7 @@ def _print_json(client: Client, id: str, after_version: int) -> task_pb2.Task | 
     for event in client.watch(id, after_version=after_version, on_interruption=_tell):
         if event.WhichOneof("kind") == "task":
             last = event.task
-            print_json({"task": task_json(event.task, client.schema)}, one_line=True)
+            print_json({"task": message_json(event.task, client.schema)}, one_line=True)
         else:
             print_json(message_json(event, client.schema), one_line=True)
     return last
@@ -47,7 +47,7 @@ def _show(client: Client, id: str, after_version: int) -> task_pb2.Task | None:
             match event.WhichOneof("kind"):
                 case "task":
                     last = event.task
-                    screen.changed(event.task, task_json(event.task, client.schema))
+                    screen.changed(event.task, message_json(event.task, client.schema))
                 case "progress":
                     screen.progressed(event.progress.progress)
                 case "heartbeat":

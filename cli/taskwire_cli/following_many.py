@@ -10,7 +10,7 @@ from rich.text import Text
 from taskwire.client import Client
 from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.exits import Exit
-from taskwire_cli.json_form import message_json, print_json, task_json
+from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.live import about
 from taskwire_cli.tables import clock_text, console, on_one_line, progress_text, state_text
 
@@ -49,7 +49,7 @@ class _Json:
         """Print it."""
         if event.HasField("task"):
             shown = {
-                "task": task_json(event.task, self._schema),
+                "task": message_json(event.task, self._schema),
                 "resumeToken": event.resume_token,
             }
         else:
@@ -84,7 +84,7 @@ class _Lines:
         state.pad_right(_STATE_WIDTH - len(state))
         line = Text(f"{clock_text(task.update_time)}  {task.id}  ").append_text(state)
         name = task.type.rpartition("/")[2]
-        shown = task_json(task, self._schema)
+        shown = message_json(task, self._schema)
         self._console.print(line.append(on_one_line(f"  {name}{about(task, shown)}")))
 
     def _say(self, line: str, style: str = "") -> None:

@@ -11,7 +11,7 @@ from taskwire.client import Schema, ended
 from taskwire.v1 import task_pb2
 from taskwire_cli.bytes_fields import bytes_at
 from taskwire_cli.exits import Exit
-from taskwire_cli.json_form import print_json, task_json, unpack
+from taskwire_cli.json_form import message_json, print_json, unpack
 from taskwire_cli.tables import show, task_table
 from taskwire_cli.values import Pair, write_file
 
@@ -32,7 +32,7 @@ def output_option(command: Command) -> Command:
 
 def print_task(task: task_pb2.Task, schema: Schema, *, as_json: bool) -> None:
     """The task for people, or with `as_json` for programs."""
-    shown = task_json(task, schema)
+    shown = message_json(task, schema)
     if as_json:
         print_json(shown)
     else:

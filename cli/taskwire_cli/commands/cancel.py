@@ -9,7 +9,7 @@ from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.bulk import filter_options, one_of_both, show_bulk, wait_option
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.exits import Exit
-from taskwire_cli.json_form import print_json, task_json
+from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.tables import state_name
 
 
@@ -51,7 +51,7 @@ def cancel(
 def _cancel_one(client: Client, id: str, reason: str, *, as_json: bool) -> None:
     answer = client.cancel(id, reason)
     if as_json:
-        task = task_json(answer.task, client.schema)
+        task = message_json(answer.task, client.schema)
         print_json({"task": task, "effective": answer.effective})
     else:
         print(_sentence(answer))

@@ -6,7 +6,7 @@ import click
 
 from taskwire_cli.bulk import show_operation
 from taskwire_cli.connection import address_option, connected, json_option
-from taskwire_cli.json_form import operation_json, print_json
+from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.operation_tables import failure_lines, operations_table, summary
 from taskwire_cli.tables import show
 
@@ -29,7 +29,7 @@ def list_(as_json: bool, address: str | None) -> None:
     with connected(address) as client:
         found = list(client.operations.all())
         if as_json:
-            print_json([operation_json(each, client.schema) for each in found])
+            print_json([message_json(each, client.schema) for each in found])
         elif found:
             show(operations_table(found))
         else:
@@ -50,7 +50,7 @@ def get(id: str, as_json: bool, address: str | None) -> None:
     with connected(address) as client:
         found = client.operations.get(id)
         if as_json:
-            print_json(operation_json(found, client.schema))
+            print_json(message_json(found, client.schema))
             return
         show(operations_table([found]))
         print("\n".join([summary(found), *failure_lines(found)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from taskwire_cli.connection import address_option, connected, json_option
-from taskwire_cli.json_form import print_json, task_json
+from taskwire_cli.json_form import message_json, print_json
 
 
 @click.command()
@@ -24,7 +24,7 @@ def run(id: str, as_json: bool, address: str | None) -> None:
     with connected(address) as client:
         answer = client.run(id)
         if as_json:
-            task = task_json(answer.task, client.schema)
+            task = message_json(answer.task, client.schema)
             print_json({"task": task, "effective": answer.effective})
         elif answer.effective:
             print("QUEUED: it is due now.")

@@ -17,7 +17,7 @@ from taskwire.client import Client, UnknownName
 from taskwire.v1 import task_service_pb2
 from taskwire_cli.connection import address_option, connected
 from taskwire_cli.exits import Exit, Stop
-from taskwire_cli.json_form import print_json, status_json
+from taskwire_cli.json_form import message_json, print_json
 
 Request = task_service_pb2.SubmitTaskRequest
 Response = task_service_pb2.SubmitTaskResponse
@@ -73,7 +73,7 @@ class _Lines:
         number = self._numbers.pop(answer.client_ref)
         if answer.HasField("error"):
             with self._schema:
-                error = status_json(answer.error, self._client.schema)
+                error = message_json(answer.error, self._client.schema)
             self._refuse(number, error)
         else:
             disposition = Response.Disposition.Name(answer.ok.disposition)
