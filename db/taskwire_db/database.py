@@ -34,6 +34,7 @@ from taskwire_db.engines import BUSY_TIMEOUT_S, engine_for, is_replaced
 from taskwire_db.glances import Glances
 from taskwire_db.group import RowInsert, insert_for
 from taskwire_db.kept_connection import KeptConnection, commit
+from taskwire_db.known_options import KnownOptions
 from taskwire_db.models import deployment, option_sets, signing_keys, task_counters
 from taskwire_db.problems import Contended, translated
 from taskwire_db.turnstile import Turnstile
@@ -55,10 +56,6 @@ _PAUSES_S = (0.005, 0.02, 0.1)
 
 PAGE_TOKENS = "page_tokens"
 """The name of the key that page tokens are signed with."""
-
-OPTIONS_KNOWN_US = 10 * 60 * 1_000_000
-"""How long a process takes an option set for stored. What is in use is written again after that,
-so that retention can tell what nobody uses (see `operations/retention.py`)."""
 
 
 def _use_again(insert: Any) -> Any:  # a dialect's Insert
@@ -83,10 +80,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.clock: Clock = clock or (HostClock() if self.is_sqlite else DatabaseClock())
         self.shard = 0 if self.is_sqlite else new_id()[-1] % SHARDS
-        self.options: dict[int, TaskOptions] = {}
-        """Option sets by id. An id names its content, so that none of them is ever wrong."""
-        self.stored_options: dict[int, int] = {}
-        """When this process has last committed an option set, by its id."""
+        self.options = KnownOptions()
         self.engine = engine_for(self.url, writable=writable)
         self._glances = Glances(self.engine) if self.is_sqlite else None
         self._turnstile = (
@@ -172,7 +166,8 @@ class Database:
             number = transaction.finish()
             self._require_file(connection)
             commit_as(number)
-        self.stored_options.update(dict.fromkeys(transaction.new_options, transaction.now_us))
+        if transaction.new_options:
+            self.options.note_stored(transaction.new_options, transaction.now_us)
 
     def execute(self, operation: Operation[Item, Result], item: Item) -> Result:
         """One item of a group operation, in a transaction of its own.
@@ -290,12 +285,11 @@ class Transaction:
     def options_id(self, options: TaskOptions) -> int:
         """The id of an option set, which is stored when it is new."""
         key, body = codec.encode_options(options)
-        stored_us = self.database.stored_options.get(key)
-        known = stored_us is not None and abs(self.now_us - stored_us) < OPTIONS_KNOWN_US
-        if not known and key not in self.new_options:
+        known = self.database.options
+        if key not in self.new_options and not known.is_stored(key, self.now_us):
             _insert_options.run(self.connection, [(key, body, self.now_us)])
             self.new_options.add(key)
-            self.database.options[key] = options
+            known.learn({key: options})
         return key
 
     def finish(self) -> str | None:

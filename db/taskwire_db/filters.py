@@ -121,4 +121,7 @@ def _on_sqlite(element: _FailureText, compiler: SQLCompiler, **kwargs: Any) -> s
 @compiles(_FailureText, "postgresql")
 def _on_postgresql(element: _FailureText, compiler: SQLCompiler, **kwargs: Any) -> str:
     failure, name = (compiler.process(clause, **kwargs) for clause in element.clauses)
-    return f"(CAST({failure} AS JSON) ->> {name})"
+    # A NUL in any member would be refused. What replaces it keeps the text JSON, also where the
+    # backslash is the second of an escaped one.
+    without_nul = f"REPLACE({failure}, '\\u0000', '\\ufffd')"
+    return f"(CAST({without_nul} AS JSON) ->> {name})"

@@ -72,23 +72,24 @@ def read_tasks(
     more: More = nothing_more,
 ) -> list[Task]:
     """The tasks in `rows`, whose first columns are TASK_COLUMNS."""
-    missing = _unknown_options(database, rows)
-    if missing:
-        _load_options(database, connection, missing)
-    return [_task(row, database.options, more(row)) for row in rows]
+    ids = _options_ids(rows)
+    known = database.options.among(ids)
+    if len(known) < len(ids):
+        known |= _load_options(database, connection, ids - known.keys())
+    return [_task(row, known, more(row)) for row in rows]
 
 
 def read_known_tasks(
     database: Database, rows: Sequence[AnyRow], more: More = nothing_more
 ) -> list[Task] | None:
     """The same without asking for options: None when this process has not met some of them."""
-    if _unknown_options(database, rows):
-        return None
-    return [_task(row, database.options, more(row)) for row in rows]
+    ids = _options_ids(rows)
+    known = database.options.among(ids)
+    return [_task(row, known, more(row)) for row in rows] if len(known) == len(ids) else None
 
 
-def _unknown_options(database: Database, rows: Sequence[AnyRow]) -> set[int]:
-    return {row[11] for row in rows} - database.options.keys()
+def _options_ids(rows: Sequence[AnyRow]) -> set[int]:
+    return {row[11] for row in rows}
 
 
 def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, Any]) -> Task:
@@ -127,12 +128,15 @@ def _task(row: AnyRow, options: Mapping[int, TaskOptions], more: Mapping[str, An
     )
 
 
-def _load_options(database: Database, connection: sa.Connection, missing: Iterable[int]) -> None:
+def _load_options(
+    database: Database, connection: sa.Connection, missing: Iterable[int]
+) -> dict[int, TaskOptions]:
     found = connection.execute(
         sa.select(option_sets.c.id, option_sets.c.body).where(option_sets.c.id.in_(list(missing)))
     )
-    for key, body in found:
-        database.options[key] = codec.decode_options(body)
+    sets = {key: codec.decode_options(body) for key, body in found}
+    database.options.learn(sets)
+    return sets
 
 
 def new_task(new: NewTask, now_us: int) -> Task:

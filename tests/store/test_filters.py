@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from taskwire_core.failure import FailureKind
+from taskwire_core.failure import Code, Failure, FailureKind
 from taskwire_core.filters import Cohort, decide, matches
 from taskwire_core.filters.parsing import parse
 from taskwire_core.lifecycle import State
@@ -95,6 +96,19 @@ def test_sql_and_the_evaluator_agree(text: str, database: Database, population: 
     for task in population:
         decided = decide(Cohort(task.type, task.queue, task.owner, task.state), wanted)
         assert decided in (None, task.id in by_sql)
+
+
+@pytest.mark.parametrize("message", ["a\0b", r"a\u0000b", "\\\0"])
+def test_a_failure_whose_text_has_a_nul_is_found_like_any_other(
+    message: str, database: Database
+) -> None:
+    task = random_task(random.Random(4), 1)
+    failure = Failure(FailureKind.APPLICATION, Code.UNKNOWN, "R", message, type="acme.io.Gone")
+    insert(database, [replace(task, state=State.FAILED, failure=failure)])
+    for text in ("error.type = acme.io.Gone", "error.kind = APPLICATION"):
+        with database.connect() as connection:
+            found = connection.execute(sa.select(tasks.c.id).where(condition(parse(text)))).all()
+        assert [bytes(row[0]) for row in found] == [task.id]
 
 
 def test_values_are_binds_and_states_literals() -> None:

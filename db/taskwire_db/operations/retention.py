@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from taskwire_db.database import OPTIONS_KNOWN_US, Transaction
+from taskwire_db.database import Transaction
+from taskwire_db.known_options import OPTIONS_KNOWN_US
 from taskwire_db.models import (
     Micros,
     deployment,
