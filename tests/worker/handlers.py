@@ -17,6 +17,8 @@ from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest, MakeThumb
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 
 JOURNAL = "TEST_JOURNAL"
+EXIT_0 = 100.0
+"""As the divisor: the process ends as if all were well."""
 
 
 def begun(context: TaskContext) -> None:
@@ -36,7 +38,7 @@ def divide(request: DivideRequest, context: TaskContext) -> DivideResponse:
     """Journalled, and slow when the dividend says so; negative dividends die."""
     begun(context)
     if request.dividend < 0:
-        os._exit(9)
+        os._exit(0 if request.divisor == EXIT_0 else 9)
     context.wait_cancelled(request.dividend)
     context.raise_if_cancelled()
     return DivideResponse(quotient=os.getpid())

@@ -150,6 +150,18 @@ def test_a_handler_that_kills_its_process_is_poison(
     assert task.attempt == 4
 
 
+def test_a_handler_that_ends_its_process_in_order_is_poison_too(
+    town: Town, start: Start, journal: Path
+) -> None:
+    start()
+    request = DivideRequest(dividend=-1, divisor=handlers.EXIT_0)
+    task = town.ended(town.submit(DIVIDE, request, queue="math"), within=30)
+
+    assert task.failure is not None
+    assert (task.state, task.failure.kind) == (State.FAILED, FailureKind.POISON)
+    assert (task.attempt, task.handed_back) == (4, 0)
+
+
 def test_the_children_of_a_killed_supervisor_die_with_it(
     town: Town, start: Start, journal: Path
 ) -> None:
@@ -217,6 +229,24 @@ def test_a_cancel_arrives_with_the_lease_when_redis_says_nothing(
     town.cancel(task_id)
 
     assert town.ended(task_id, within=5).state is State.CANCELLED
+
+
+def test_a_cancel_arrives_with_the_lease_while_the_worker_drains(
+    town: Town, start: Start, journal: Path
+) -> None:
+    supervisor = start(drain_grace="10m")
+    task_id = submit(town, 60)
+    running(town, task_id, journal)
+    supervisor.terminate()
+    eventually(
+        lambda: [worker.draining for worker in town.reader.live_workers()] == [True],
+        what="everybody knows of the drain",
+    )
+
+    town.cancel(task_id)
+
+    assert town.ended(task_id).state is State.CANCELLED
+    assert supervisor.wait(20) == 0
 
 
 def test_a_worker_without_renewals_stops_and_comes_back_under_a_new_id(

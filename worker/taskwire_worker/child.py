@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
@@ -14,6 +17,7 @@ from taskwire_core.interpreter import prepare_interpreter
 from taskwire_core.logs import log_to_stderr
 from taskwire_worker.control import (
     Drain,
+    Ended,
     FromChild,
     Go,
     Loaded,
@@ -81,20 +85,32 @@ class _Child:
         self._unclaimed = 0
 
     def work(self) -> None:
-        """Listens until it is told to drain, and drains."""
+        """Listens until it is told to drain, and goes on while it drains."""
         signal.signal(signal.SIGTERM, self._terminated)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         while self._grace_s is None:
-            if self._supervisor.poll(0.25):
-                self._listen()
-            self._report()
-        idle = self._crew.drain(self._grace_s)
-        self._crew.finish(_SETTLE_TIMEOUT_S)
+            self._converse()
+        with ThreadPoolExecutor(1, "drain") as draining:
+            drained = draining.submit(self._drain, self._grace_s)
+            while not drained.done():
+                self._converse()
+        idle = drained.result()
         self._hands.close()
         self._send(self._observation.everything())
+        self._send(Ended())
         if not idle:
             # A handler still runs: its thread must not outlive the hand-back of its task.
             os._exit(0)
+
+    def _drain(self, grace_s: float) -> bool:
+        idle = self._crew.drain(grace_s)
+        self._crew.finish(_SETTLE_TIMEOUT_S)
+        return idle
+
+    def _converse(self) -> None:
+        if self._supervisor.poll(0.25):
+            self._listen()
+        self._report()
 
     def _listen(self) -> None:
         try:
@@ -103,7 +119,7 @@ class _Child:
             # The supervisor is gone, and with it everybody who renews our lease.
             os._exit(1)
         match message:
-            case Go(at):
+            case Go(at) if self._grace_s is None:
                 self._lease.renewed(at)
                 self._crew.start()
             case Renewed(at, cancelling):
@@ -121,8 +137,13 @@ class _Child:
             self._send(news)
 
     def _send(self, message: FromChild) -> None:
+        body = ForkingPickler.dumps(message)
+        # As `Connection.send` has it, but always in one piece: between two, a handler may keep
+        # Python's lock for as long as it likes, and the supervisor would wait for the second.
+        rest = struct.pack("!i", len(body)) + body
         try:
-            self._supervisor.send(message)
+            while rest:
+                rest = rest[os.write(self._supervisor.fileno(), rest) :]
         except OSError:
             os._exit(1)  # As above.
 

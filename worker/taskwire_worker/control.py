@@ -75,5 +75,10 @@ class Observed:
     metrics: tuple[Metric, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From the child, its last word: it has drained. Whoever ends without it has died."""
+
+
 ToChild = Start | Go | Renewed | Drain
-FromChild = Loaded | Refused | Unclaimed | Observed
+FromChild = Loaded | Refused | Unclaimed | Observed | Ended

@@ -216,17 +216,14 @@ class Crew:
         return False
 
     def _watch_lease(self) -> None:
-        if self._draining:
-            return
-        alive = self._lease.alive()
-        if alive and not self.intake.is_open:
-            _LOG.warning("lease renewed, taking work again")
-            self.intake.open()
-        elif not alive:
+        if not self._lease.alive():
             if self.intake.is_open:
                 _LOG.error("lease not renewed, stopping all work")
                 self.intake.close()
             self._give_up_all()
+        elif not self.intake.is_open and not self._draining:
+            _LOG.warning("lease renewed, taking work again")
+            self.intake.open()
 
     def _give_up_all(self) -> None:
         # At every tick: a claim that was under way may still come in. The lease may be renewed

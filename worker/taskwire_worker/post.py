@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
+from multiprocessing.connection import Connection
 
 from taskwire_core.failpoints import lasting
 from taskwire_core.ids import new_id, to_text
 from taskwire_core.settings import Settings
 from taskwire_worker.control import (
     Drain,
+    Ended,
     FromChild,
     Go,
     Loaded,
@@ -37,6 +41,9 @@ _LONGEST_PAUSE_S = 15.0
 # A process that has worked this long has not failed "again" when it fails.
 _STEADY_S = 30.0
 _LAST_BREATH_S = 1.0
+# Whole seconds. Both ends have a message go at once, and wait for no lock of Python meanwhile:
+# what is on its way for longer is of a process that does not run at all.
+_PATIENCE_S = 3
 
 
 class Phase(Enum):
@@ -70,6 +77,8 @@ class Post:
         self._started_at = 0.0
         self._killed_as_lost = False
         self._has_worked = False
+        self._has_drained = False
+        self._deaf_since: float | None = None
         self.phase = Phase.EMPTY
         self.worker_id = b""
         self.deaths = 0
@@ -87,7 +96,8 @@ class Post:
     def fill(self) -> None:
         """Starts a process under a new worker id."""
         self.worker_id = new_id()
-        self._killed_as_lost = False
+        self._killed_as_lost = self._has_drained = False
+        self._deaf_since = None
         self._started_at = time.monotonic()
         try:
             self._child = self._start()
@@ -96,6 +106,7 @@ class Post:
             _LOG.error("worker process cannot be started", extra={"problem": str(error)})
             self._plan_successor()
             return
+        _limit_waits(self._child.pipe)
         self.phase = Phase.LOADING
         self._send(Start(self.worker_id, self._settings_now()))
 
@@ -114,6 +125,8 @@ class Post:
                 self._heart.unclaimed(self.worker_id, count)
             case Observed():
                 self._observations.heard(self.worker_id, message)
+            case Ended():
+                self._has_drained = True
 
     def registered(self, at: float) -> None:
         """The worker is in the store: it may claim."""
@@ -124,8 +137,24 @@ class Post:
             _LOG.info("worker started", extra={"worker_id": to_text(self.worker_id)})
 
     def renewed(self, at: float, cancelling: tuple[tuple[bytes, int], ...]) -> None:
-        """The lease was renewed."""
-        self._send(Renewed(at, cancelling))
+        """The lease was renewed, by a request sent at monotonic time `at`.
+
+        A process that reads nothing is not told: the next renewal says it all again. One that
+        has no room for it, which takes dozens, for longer than a lease is killed.
+        """
+        if self._child is None:
+            return
+        if _has_room(self._child.pipe):
+            self._deaf_since = None
+            self._send(Renewed(at, cancelling))
+        elif self._deaf_since is None:
+            self._deaf_since = at
+        elif at - self._deaf_since > self._settings.lease_ttl.total_seconds():
+            _LOG.error(
+                "worker does not listen, worker replaced",
+                extra={"worker_id": to_text(self.worker_id)},
+            )
+            self.kill()
 
     def lease_gone(self) -> None:
         """The lease ended while nobody renewed it: others run its tasks, under a new id we go
@@ -167,8 +196,7 @@ class Post:
         self._observations.ended(self.worker_id)
         code = self._child.reap()
         self._child = None
-        in_order = (code == 0 or self.phase is Phase.DRAINING) and not self._killed_as_lost
-        if in_order:
+        if self._in_order(code):
             self._heart.retired(self.worker_id)
         else:
             _LOG.error(
@@ -179,6 +207,14 @@ class Post:
         self.phase = Phase.EMPTY
         self._plan_successor()
         return True
+
+    def _in_order(self, code: int) -> bool:
+        if self._killed_as_lost:
+            return False
+        if self.phase is Phase.WORKING:
+            # Not by its exit code: a handler may end its process with 0.
+            return self._has_drained
+        return code == 0 or self.phase is Phase.DRAINING
 
     def _hear_the_rest(self, child: Child) -> None:
         """What the process said before it ended: its last word is in the pipe still."""
@@ -216,6 +252,26 @@ class Post:
             return
         try:
             self._child.pipe.send(message)
+        except BlockingIOError:
+            # Half a message is in its pipe: nothing that follows can be read.
+            self.kill()
         except OSError:
             # The process is dead or dying; whoever reaps it does the rest.
             _LOG.debug("worker did not listen", extra={"pid": os.getpid()})
+
+
+def _limit_waits(pipe: Connection) -> None:
+    """Has what would wait for the other end longer than _PATIENCE_S raise BlockingIOError."""
+    ours = socket.socket(fileno=pipe.fileno())
+    try:
+        for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, direction, struct.pack("ll", _PATIENCE_S, 0))
+    finally:
+        ours.detach()
+
+
+def _has_room(pipe: Connection) -> bool:
+    """Whether most of what the pipe can hold is free, as Linux tells it of a Unix socket."""
+    room = select.poll()
+    room.register(pipe, select.POLLOUT)
+    return bool(room.poll(0))

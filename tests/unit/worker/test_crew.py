@@ -126,6 +126,25 @@ def test_what_runs_is_told_to_stop_when_the_lease_is_not_renewed(crew: Crew, lea
     crew.held.end(running)
 
 
+def test_what_runs_in_a_drain_is_told_to_stop_when_the_lease_is_not_renewed(
+    crew: Crew, lease: Lease
+) -> None:
+    running = fakes.held(fakes.queued_task("acme.v1.Things/Do", DivideRequest()))
+    crew.held.reserve(1)
+    crew.held.add([running], reserved=1)
+    assert crew.held.begin(running.task.id, running.dispatch.number) is running
+    draining = threading.Thread(target=crew.drain, args=(60,))
+    draining.start()
+    eventually(lambda: not crew.intake.is_open)
+    lease.renewed = False
+
+    try:
+        eventually(lambda: running.stopped is Stop.LEASE)
+    finally:
+        crew.held.end(running)
+        draining.join()
+
+
 def test_a_claim_that_comes_in_after_the_lease_is_handed_back(
     crew: Crew, lease: Lease, ledger: fakes.FakeLedger
 ) -> None:

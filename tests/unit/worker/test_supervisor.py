@@ -12,11 +12,12 @@ import pytest
 
 from taskwire_admin.admin import Admin
 from taskwire_core.settings import Settings
+from taskwire_worker import post
 from taskwire_worker.ports import WorkerRow
-from taskwire_worker.spawn import spawn
+from taskwire_worker.spawn import Child, spawn
 from taskwire_worker.supervisor import Supervisor
 from tests.support.eventually import eventually
-from tests.unit.worker import idle_process
+from tests.unit.worker import halting_process, idle_process
 from tests.unit.worker.fakes import FakeBook
 
 
@@ -36,7 +37,13 @@ class Book(FakeBook):
             self.store.leases[worker_id] = 0
 
 
-def supervised(book: Book, folder: Path, watch: Callable[[], None]) -> None:
+def spawn_idle() -> Child:
+    return spawn(idle_process.__name__)
+
+
+def supervised(
+    book: Book, folder: Path, watch: Callable[[], None], *, start: Callable[[], Child] = spawn_idle
+) -> None:
     """`watch` is called in another thread while one process works, which ends after it."""
     settings = Settings(
         worker_processes=1,
@@ -44,9 +51,7 @@ def supervised(book: Book, folder: Path, watch: Callable[[], None]) -> None:
         drain_grace=timedelta(0),
         data_dir=folder,
     )
-    supervisor = Supervisor(
-        settings, book, Admin("worker"), start=lambda: spawn(idle_process.__name__)
-    )
+    supervisor = Supervisor(settings, book, Admin("worker"), start=start)
 
     def watch_and_stop() -> None:
         try:
@@ -77,3 +82,22 @@ def test_a_process_whose_lease_has_ended_is_replaced_by_one_with_another_id(
     for pid in (first.pid, second.pid):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_process_that_stops_in_the_middle_of_a_message_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(post, "_PATIENCE_S", 1)
+    book = Book()
+    modules = iter([halting_process.__name__])
+
+    def until_replaced() -> None:
+        eventually(lambda: len(book.registered) == 2, what="another process works")
+
+    supervised(
+        book,
+        tmp_path,
+        until_replaced,
+        start=lambda: spawn(next(modules, idle_process.__name__)),
+    )
+    assert book.lost_ones == [book.registered[0].id]
