@@ -3,5 +3,6 @@
 from taskwire_contracts.building import build
 from taskwire_contracts.contracts import Contracts, TaskType
 from taskwire_contracts.loading import load
+from taskwire_contracts.rule_check import check_rules
 
-__all__ = ["Contracts", "TaskType", "build", "load"]
+__all__ = ["Contracts", "TaskType", "build", "check_rules", "load"]

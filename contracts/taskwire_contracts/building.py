@@ -17,6 +17,7 @@ from google.protobuf import descriptor_pb2
 from taskwire_contracts.contracts import Contracts
 from taskwire_contracts.loading import load
 from taskwire_contracts.own_files import RESERVED, RULES_FILE, own_files
+from taskwire_contracts.rule_check import check_rules
 from taskwire_core.errors import ConfigurationError
 
 
@@ -34,6 +35,7 @@ def build(directory: Path, out: Path, python_out: Path | None = None) -> Contrac
     out.parent.mkdir(parents=True, exist_ok=True)
     _compile(directory, sources, out)
     contracts = load([out])
+    check_rules(contracts)
     if python_out is not None:
         _generate_python(out, sources, python_out)
     return contracts

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from protovalidate import Validator
 
 _MAX_DESCRIPTION = 300
+_UNJUDGED = (
+    "cannot be judged by one of its rules, which fails for what it holds,"
+    " such as a rule on the first element for an empty list"
+)
 _MOST_VALUES = 2_000
 """Listing a violation takes the engine some 40 µs, in which nobody else is served: of a message
 with more values than this only the first one is listed."""
@@ -41,13 +45,20 @@ class Rules:
     ) -> list[FieldViolation]:
         """All that is wrong with `message`; paths begin with `prefix` ("input", "requests[7]").
 
+        A rule that fails for this message, instead of judging it, is the only violation then.
         Only the first violation when `brief`, or when the message holds thousands of values.
         What is wrong within the field `without` is left out where all is listed.
         """
-        found = self._validator.collect_violations(message, fail_fast=True)
-        if found and (without or not brief) and _values(message, _MOST_VALUES) < _MOST_VALUES:
-            found = self._validator.collect_violations(message)
-            found = [each for each in found if not _is_within(each.proto, without)]
+        from protovalidate import EvaluationError
+
+        try:
+            found = self._validator.collect_violations(message, fail_fast=True)
+            if found and (without or not brief) and _values(message, _MOST_VALUES) < _MOST_VALUES:
+                found = self._validator.collect_violations(message)
+                found = [each for each in found if not _is_within(each.proto, without)]
+        except EvaluationError:
+            # Which one it was, protovalidate says in words for whoever wrote the rule only.
+            return [FieldViolation(prefix, _UNJUDGED)]
         return [_violation(each.proto, prefix) for each in found]
 
     def require(self, message: Message) -> None:

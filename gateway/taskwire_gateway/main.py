@@ -21,7 +21,7 @@ from taskwire_admin.store_metrics import StoreMetrics
 from taskwire_admin.writer_metrics import WriterMetrics
 from taskwire_broker.queue_depth import RabbitDepths
 from taskwire_broker.rabbit_publisher import RabbitPublisher
-from taskwire_contracts import Contracts, load
+from taskwire_contracts import Contracts, check_rules, load
 from taskwire_contracts.limits import Limits
 from taskwire_core.errors import ConfigurationError, StoreUnavailable
 from taskwire_core.interpreter import prepare_interpreter
@@ -85,6 +85,7 @@ def _run(service: str, settings: Settings, tuning: Tuning) -> int:
             " make one with `taskwire contracts build`"
         )
     contracts = load([Path(name) for name in settings.contracts])
+    check_rules(contracts)
     admin = Admin(service)
     with admin.open(settings.admin_listen):
         database = Database(settings.database_url)

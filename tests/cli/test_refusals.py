@@ -196,6 +196,9 @@ AT_MOST_ONCE = """
     option (taskwire.v1.task) = {at_most_once: true, retry: {max_attempts: 2}};
   }
 """
+BAD_RULE = """
+  rpc Make(R) returns (B) { option (taskwire.v1.task) = {}; }
+"""
 
 
 @pytest.mark.parametrize("service", ["gateway", "dev"])
@@ -204,8 +207,9 @@ AT_MOST_ONCE = """
     [
         (ONE_INPUT, ["acme.v1.Tasks/Make", "acme.v1.Tasks/Paint", "acme.v1.A"]),
         (AT_MOST_ONCE, ["acme.v1.Tasks/Make", "at_most_once"]),
+        (BAD_RULE, ["acme.v1.Tasks/Make", "acme.v1.R", "string"]),
     ],
-    ids=["two types with one input", "at_most_once with retries"],
+    ids=["two types with one input", "at_most_once with retries", "a text's rule for a number"],
 )
 def test_a_contract_that_contradicts_itself(
     settings: dict[str, str],
@@ -219,7 +223,9 @@ def test_a_contract_that_contradicts_itself(
     protos.mkdir()
     (protos / "tasks.proto").write_text(
         'syntax = "proto3"; package acme.v1; import "taskwire/v1/options.proto";\n'
+        'import "buf/validate/validate.proto";\n'
         f"service Tasks {{ {methods} }} message A {{}} message B {{}}"
+        "message R { int32 age = 1 [(buf.validate.field).string.min_len = 1]; }"
     )
     with pytest.raises(ConfigurationError):
         build(protos, tmp_path / "set.binpb")

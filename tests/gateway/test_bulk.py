@@ -24,6 +24,7 @@ from taskwire_contracts import Contracts
 from taskwire_core.bulk import BulkPreview
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
+from taskwire_core.task import NewTask, Task
 from taskwire_db import bulk_reading
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
@@ -180,6 +181,35 @@ async def test_an_input_that_todays_contract_refuses_is_a_failure_with_its_reaso
     assert (found.code, found.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_VIOLATION")
     assert "does not fit its type any more" in found.message
     assert "input.width" in found.message
+    assert repeats(running) == [good]
+
+
+async def test_a_task_that_cannot_be_repeated_for_an_unforeseen_reason_is_a_failure(
+    running: Running,
+    worker: Worker,
+    bulk: Stub,
+    operations: Operations,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good, bad = await failed(running, worker), await failed(running, worker)
+    bulk_runner = running.gateway._operators.runner
+    repeat = bulk_runner._repeat
+
+    def stumble(old: Task) -> NewTask:
+        if to_text(old.id) == bad:
+            raise RuntimeError("nobody foresaw it")
+        return repeat(old)
+
+    monkeypatch.setattr(bulk_runner, "_repeat", stumble)
+    request = pb.BulkRetryTasksRequest(filter="state = FAILED", force=True)
+    ended = await operations.ended((await bulk.BulkRetryTasks(request)).operation)
+    assert response(ended) == pb.BulkOperationResponse(done_count=1, failed_count=1)
+    (failure,) = metadata(ended).failures
+    found = Refusal.of(failure.status)
+    assert (failure.id, found.code, found.reason) == (bad, grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "foresaw" not in found.message
+    assert "nobody foresaw it" in caplog.text
     assert repeats(running) == [good]
 
 

@@ -14,7 +14,7 @@ from taskwire_cli.configured import current_settings
 from taskwire_cli.database import claimed
 from taskwire_cli.greeting import greeting
 from taskwire_cli.settings_help import settings_help
-from taskwire_contracts import load
+from taskwire_contracts import check_rules, load
 from taskwire_core.failpoints import arm
 from taskwire_core.logs import log_to_stderr
 from taskwire_core.settings import Settings, require_whole
@@ -62,6 +62,7 @@ def run_embedded_with_worker(settings: Settings) -> None:
     """
     examples = not settings.contracts and not settings.handlers
     contracts = load([Path(path) for path in settings.contracts], examples=examples)
+    check_rules(contracts)
 
     def make_worker(foundation: Foundation) -> EmbeddedWorker:
         return EmbeddedWorker(

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from taskwire_core.bulk import BulkChunk, BulkFailure, BulkKind, BulkOperation
 from taskwire_core.errors import RequestError, StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
+from taskwire_core.failure import Code
+from taskwire_core.ids import to_text
 from taskwire_core.task import NewTask, Task
 from taskwire_gateway.bulk_ports import BulkWork
 from taskwire_gateway.keeper.while_leading import WhileLeading
@@ -33,6 +35,7 @@ IDLE_S = 1.0
 
 KEPT_US = 7 * 24 * 3600 * 1_000_000
 FORGET_S = 600.0
+_OURS = "Something went wrong on our side; ask the operator about this task."
 _BREATH = 50
 """After so many inputs were checked, others on the event loop have their turn."""
 
@@ -112,6 +115,9 @@ class BulkRunner:
             except RequestError as error:
                 failure = BulkFailure(old.id, int(error.code), error.reason, error.message)
                 failures.append(failure)
+            except Exception:  # It would be the same for ever, and hold up all behind it.
+                log.exception("repeating a task failed", extra={"task_id": to_text(old.id)})
+                failures.append(BulkFailure(old.id, int(Code.INTERNAL), "INTERNAL", _OURS))
             if number % _BREATH == 0:
                 await asyncio.sleep(0)
         return BulkChunk(
