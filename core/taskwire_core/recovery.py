@@ -20,7 +20,8 @@ class Settlement(Struct, frozen=True):
 
     `target` is the state if the task is still RUNNING; a CANCELLING one becomes CANCELLED,
     or SUCCEEDED on success. `not_before_us` is set for RETRYING, `result` for SUCCEEDED,
-    `failure` for RETRYING and FAILED. `crashes` and `solo` replace the task's own.
+    `failure` for RETRYING and FAILED. `crashes` and `solo` replace the task's own. `never_began`
+    says that no attempt of the task has.
     """
 
     task_id: bytes
@@ -33,6 +34,7 @@ class Settlement(Struct, frozen=True):
     crashes: int = 0
     solo: bool = False
     message: str = ""
+    never_began: bool = False
 
 
 def succeeded(task: Task, result: Payload) -> Settlement:
@@ -47,8 +49,13 @@ def succeeded(task: Task, result: Payload) -> Settlement:
     )
 
 
-def handed_back(task: Task, why: str) -> Settlement:
-    """The attempt is given back unused; only a task that may begin again is handed back."""
+def handed_back(task: Task, why: str, *, began: bool = True) -> Settlement:
+    """The attempt is given back unused; only a task that may begin again is handed back.
+
+    `task` is as it was claimed. If its handler has certainly not `began`, its start time-out goes
+    on, unless an earlier attempt may have ended that.
+    """
+    first = task.start_time_us == task.update_time_us
     return Settlement(
         task_id=task.id,
         attempt=task.attempt,
@@ -57,6 +64,7 @@ def handed_back(task: Task, why: str) -> Settlement:
         crashes=task.crashes,
         solo=task.solo,
         message=why,
+        never_began=first and not began,
     )
 
 
@@ -123,7 +131,7 @@ def waited_too_long(task: Task, *, now_us: int) -> tuple[State, Failure | None]:
 
     EXPIRED when it never began (safe to submit again), else FAILED with a time-out.
     """
-    if task.attempt == 0:
+    if task.start_time_us is None:
         return State.EXPIRED, None
     return State.FAILED, timed_out("total_timeout")
 

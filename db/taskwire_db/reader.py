@@ -195,7 +195,7 @@ class Reader:
         )
         waiting = is_state(tasks.c.state, *sources(Event.DEADLINE))
         start = sa.select(sa.func.min(tasks.c.start_deadline)).where(
-            waiting, tasks.c.start_deadline.is_not(None), tasks.c.attempt == 0
+            waiting, tasks.c.start_deadline.is_not(None), tasks.c.start_time.is_(None)
         )
         total = sa.select(sa.func.min(tasks.c.total_deadline)).where(
             waiting, tasks.c.total_deadline.is_not(None)

@@ -25,7 +25,7 @@ from tests.support.stores import Stores
 from tests.support.workplaces import MemoryWorkplace, StoreWorkplace, Workplace, dispatch_of
 
 T = TypeVar("T")
-ENDS = ["success", "error", "final error", "handed back", "lost", "timed out"]
+ENDS = ["success", "error", "final error", "handed back", "not begun", "lost", "timed out"]
 
 
 class Workers(RuleBasedStateMachine):
@@ -175,6 +175,8 @@ def _settlement(task: Task, how: str, now_us: int) -> Settlement:
             return recovery.succeeded(task, result)
         case "handed back":
             return recovery.handed_back(task, "a drain")
+        case "not begun":
+            return recovery.handed_back(task, "no thread", began=False)
         case "lost":
             return recovery.lost(task, now_us=now_us, alone=True)
         case "timed out":

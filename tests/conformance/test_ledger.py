@@ -129,6 +129,29 @@ def test_a_task_that_has_begun_once_has_started_in_time(
     assert (again.attempt, again.handed_back) == (2, 1)
 
 
+def test_a_task_that_was_handed_back_before_it_began_has_not_started_yet(
+    workplace: Workplace, ledger: Ledger
+) -> None:
+    task = running(workplace, ledger, opts=options(start_timeout=5))
+    ledger.settle(recovery.handed_back(task, "no thread", began=False)).result(10)
+
+    assert workplace.read(task.id).start_time_us is None
+    workplace.clock.advance(6)
+    assert not ledger.claim([dispatch_of(task, 2)])
+
+
+def test_a_later_attempt_that_never_began_takes_no_start_back(
+    workplace: Workplace, ledger: Ledger
+) -> None:
+    task = running(workplace, ledger, opts=options(start_timeout=5))
+    ledger.settle(recovery.handed_back(task, "a drain")).result(10)
+    workplace.clock.advance(6)
+    (again,) = ledger.claim([dispatch_of(task, 2)])
+    ledger.settle(recovery.handed_back(again, "no thread", began=False)).result(10)
+
+    assert workplace.read(task.id).start_time_us == task.start_time_us
+
+
 def test_a_worker_without_a_lease_claims_nothing(workplace: Workplace, ledger: Ledger) -> None:
     stranger = workplace.ledger(new_id())
     new = waiting(workplace)

@@ -179,7 +179,7 @@ class Lifecycle(RuleBasedStateMachine):
             self.running.append(task)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), how=st.sampled_from(["succeed", "fail", "final", "drain"]))
+    @rule(data=st.data(), how=st.sampled_from(["succeed", "fail", "final", "drain", "unbegun"]))
     def finish(self, data: st.DataObject, how: str) -> None:
         task = data.draw(st.sampled_from(self.running))
         self.running.remove(task)
@@ -188,8 +188,9 @@ class Lifecycle(RuleBasedStateMachine):
     def _settle(self, task: Task, how: str) -> None:
         if how == "succeed":
             succeed(self.database, task, str(task.attempt).encode())
-        elif how == "drain" and not task.options.at_most_once:
-            self.database.execute(ops.settle, recovery.handed_back(task, "drain"))
+        elif how in ("drain", "unbegun") and not task.options.at_most_once:
+            returned = recovery.handed_back(task, how, began=how == "drain")
+            self.database.execute(ops.settle, returned)
         else:
             fail(self.database, task, retryable=how == "fail")
 

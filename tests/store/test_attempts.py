@@ -16,6 +16,7 @@ from taskwire_db.models import tasks
 from taskwire_db.reader import Reader
 from tests.store.steps import (
     SECOND,
+    START_US,
     TTL_US,
     ManualClock,
     cancel,
@@ -267,6 +268,19 @@ def test_a_task_that_never_began_expires(
     (ended,) = database.execute(ops.sweep_deadlines, ops.Sweep())
     assert ended.state == State.EXPIRED
     assert ended == reader.get([made.id])[made.id]
+
+
+@pytest.mark.parametrize("timeout", ["start_timeout", "total_timeout"])
+def test_a_task_that_was_claimed_and_never_began_expires(
+    database: Database, reader: Reader, clock: ManualClock, timeout: str
+) -> None:
+    opts = options(start_timeout=5) if timeout == "start_timeout" else options(total_timeout=5)
+    task = running(database, new_task(opts=opts))
+    database.execute(ops.settle, recovery.handed_back(task, "no thread", began=False))
+    assert reader.next_due_us() == START_US + 5 * SECOND
+    clock.advance(5)
+    (ended,) = database.execute(ops.sweep_deadlines, ops.Sweep())
+    assert (ended.state, ended.attempt, ended.start_time_us) == (State.EXPIRED, 1, None)
 
 
 def test_a_task_past_its_total_time_out_that_had_begun_fails(

@@ -127,6 +127,7 @@ class MemoryStore:
             dispatch=task.dispatch + returned,
             dispatched=False,
             worker_id=task.worker_id if state.terminal else None,
+            start_time_us=None if settlement.never_began else task.start_time_us,
             run_deadline_us=None,
             result=settlement.result if state == State.SUCCEEDED else None,
             failure=settlement.failure if state == State.FAILED else None,
@@ -156,7 +157,7 @@ class MemoryStore:
         now = self.now_us()
         return (
             task.state == State.QUEUED
-            and (task.attempt > 0 or (task.start_deadline_us or _FOREVER_US) > now)
+            and (task.start_time_us is not None or (task.start_deadline_us or _FOREVER_US) > now)
             and (task.total_deadline_us or _FOREVER_US) > now
             and self.leases.get(worker_id, 0) > now
         )

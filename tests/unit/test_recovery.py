@@ -128,8 +128,9 @@ def test_an_attempt_past_its_deadline_says_which_time_out_it_was() -> None:
 
 
 def test_a_task_that_waited_too_long_expires_only_if_it_never_began() -> None:
-    assert waited_too_long(task(attempt=0), now_us=NOW) == (State.EXPIRED, None)
-    state, failure = waited_too_long(task(attempt=1), now_us=NOW)
+    assert waited_too_long(task(attempt=1), now_us=NOW) == (State.EXPIRED, None)
+    begun = replace(task(attempt=1), start_time_us=NOW - 1)
+    state, failure = waited_too_long(begun, now_us=NOW)
     assert state == State.FAILED
     assert failure is not None
     assert failure.kind == FailureKind.TIMEOUT

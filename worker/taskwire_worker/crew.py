@@ -239,4 +239,4 @@ class Crew:
 
     def _hand_back(self, tasks: Sequence[HeldTask], why: str) -> None:
         for held in tasks:
-            self.settler.settle(recovery.handed_back(held.task, why))
+            self.settler.settle(recovery.handed_back(held.task, why, began=False))

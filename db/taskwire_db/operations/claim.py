@@ -62,7 +62,7 @@ def _build(v: sa.CTE) -> sa.Update:
         .where(tasks.c.id == v.c.id)
         .where(is_state(tasks.c.state, *_SOURCES))
         .where(
-            (tasks.c.attempt > sa.literal_column("0"))
+            tasks.c.start_time.is_not(None)
             | tasks.c.start_deadline.is_(None)
             | (tasks.c.start_deadline > _now)
         )

@@ -52,7 +52,8 @@ def _hand_back_unheard(tx: Transaction, request: Unheard) -> list[Task]:
     since = {"worker": request.worker_id, "since": request.since_us}
     rows = tx.connection.execute(_CLAIMED_SINCE, since).all()
     held = read_tasks(tx.database, tx.connection, rows)
-    settled = settle(tx, [handed_back(task, "the answer to its claim was lost") for task in held])
+    why = "the answer to its claim was lost"
+    settled = settle(tx, [handed_back(task, why, began=False) for task in held])
     return [task for task in settled if task is not None]
 
 

@@ -35,6 +35,7 @@ COLUMNS: Columns = {
     "handed_back": sa.Integer(),
     "crashes": sa.SmallInteger(),
     "solo": sa.SmallInteger(),
+    "never_began": sa.SmallInteger(),
 }
 
 
@@ -53,6 +54,7 @@ def settlement_update(v: sa.CTE) -> sa.Update:
             handed_back=tasks.c.handed_back + v.c.handed_back,
             crashes=v.c.crashes,
             solo=v.c.solo,
+            start_time=sa.case((v.c.never_began == _one, sa.null()), else_=tasks.c.start_time),
             end_time=sa.case((ended, _now)),
             delete_time=sa.case((ended, _now + tasks.c.result_ttl)),
             worker_id=sa.case((ended, tasks.c.worker_id)),
@@ -143,6 +145,7 @@ def _values(s: Settlement) -> tuple[object, ...]:
         int(s.event == Event.HANDED_BACK),
         s.crashes,
         int(s.solo),
+        int(s.never_began),
     )
 
 

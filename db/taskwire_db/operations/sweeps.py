@@ -163,7 +163,7 @@ def _forget_workers(tx: Transaction) -> None:
 
 
 _waiting = is_state(tasks.c.state, *sources(Event.DEADLINE))
-_never_began = tasks.c.attempt == sa.literal_column("0")
+_never_began = tasks.c.start_time.is_(None)
 _LATE_START = (
     sa.select(*TASK_COLUMNS)
     .where(_waiting, tasks.c.start_deadline.is_not(None))

@@ -87,6 +87,7 @@ def claimed(task: Task) -> Task:
         version=task.version + 1,
         attempt=task.attempt + 1,
         update_time_us=now,
+        start_time_us=task.start_time_us or now,
         run_deadline_us=deadline,
     )
 

@@ -113,6 +113,7 @@ def test_what_waits_is_handed_back_when_the_lease_is_not_renewed(
     (settled,) = ledger.settlements(1)
     assert (settled.task_id, settled.event) == (waiting.task.id, Event.HANDED_BACK)
     assert settled.message == "the worker's lease was not renewed"
+    assert settled.never_began
 
 
 def test_what_runs_is_told_to_stop_when_the_lease_is_not_renewed(crew: Crew, lease: Lease) -> None:
