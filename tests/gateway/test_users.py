@@ -299,10 +299,13 @@ async def test_whom_a_server_acts_as_is_protected(gateways: Gateways) -> None:
         assert found.message == (
             f"The user {user_id} cannot be deleted, because this server acts as them."
         )
-    found = await refusal(updated(ada, user_pb2.User(id="dev", username="deva")))
-    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "USER_PROTECTED")
+        found = await refusal(updated(ada, user_pb2.User(id=user_id, username="deva")))
+        assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "USER_PROTECTED")
+        assert "keeps their name" in found.message
     dev = user_pb2.User(id="dev", username="dev", email="dev@example.com")
     assert (await updated(ada, dev, "*")).email == "dev@example.com"
+    same = user_pb2.User(id=gateways.ada_id, username="ada", email="ada@example.org")
+    assert (await updated(ada, same, "*")).email == "ada@example.org"
 
 
 def test_a_shell_and_the_contract_know_the_same_usernames() -> None:

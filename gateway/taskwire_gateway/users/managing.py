@@ -72,19 +72,23 @@ class Users:
         """The users that are asked for, in the order of their ids."""
         return await self._store.users(lookup)
 
-    async def change(self, change: UserChange) -> User:
+    async def change(self, change: UserChange, *, caller: str) -> User:
         """The user afterwards.
 
         Raises:
             InvalidRequest: the username or the e-mail address would be empty.
             NotFound: there is no such user.
             Conflict: another user has the new username or e-mail address.
-            Unready: `dev` would be renamed.
+            Unready: a user as whom the server acts would be renamed.
             RequestError: ETAG_MISMATCH.
         """
         _require(change.values)
-        if change.id == DEV and change.values.get("username", DEV) != DEV:
-            raise _protected(DEV, "keeps that name")
+        name = change.values.get("username")
+        if name is not None and change.id in (DEV, caller):
+            # A server finds the user that it acts as by their name when it starts.
+            present = await self.get(change.id)
+            if name != present.username:
+                raise _protected(change.id, "keeps their name")
         found = await self._store.change_user(change)
         if isinstance(found, Taken):
             raise _taken(found)

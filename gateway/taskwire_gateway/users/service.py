@@ -80,11 +80,12 @@ class UserService:
     async def update_user(self, request: pb.UpdateUserRequest, call: Call) -> pb.UpdateUserResponse:
         """Change the fields that the mask names."""
         self._rules.require(request)
-        user = request.user
-        names = masked_fields(request.update_mask.paths, user, _WRITABLE)
-        values = {name: getattr(user, name) for name in names}
-        change = UserChange(user.id, values, user.etag)
-        return pb.UpdateUserResponse(user=_message(await self._users.change(change)))
+        wanted = request.user
+        names = masked_fields(request.update_mask.paths, wanted, _WRITABLE)
+        values = {name: getattr(wanted, name) for name in names}
+        change = UserChange(wanted.id, values, wanted.etag)
+        user = await self._users.change(change, caller=call.owner)
+        return pb.UpdateUserResponse(user=_message(user))
 
     async def delete_user(self, request: pb.DeleteUserRequest, call: Call) -> pb.DeleteUserResponse:
         """Delete a user without live tasks."""
