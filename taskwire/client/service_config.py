@@ -21,25 +21,39 @@ _RETRY_POLICY = {
 
 
 # Without a request id each of these makes something new every time.
-_SUBMISSIONS = ("SubmitTask", "BatchSubmitTasks", "RetryTask")
+_WITH_REQUEST_ID = (
+    "taskwire.v1.TaskService/SubmitTask",
+    "taskwire.v1.TaskService/BatchSubmitTasks",
+    "taskwire.v1.TaskService/RetryTask",
+    "taskwire.v1.BulkTaskService/BulkCancelTasks",
+    "taskwire.v1.BulkTaskService/BulkRetryTasks",
+    "taskwire.v1.BulkTaskService/BulkDeleteTasks",
+)
 
 # Whoever reads these goes on where the last one broke. Repeated by gRPC itself, a stream that was
 # begun while its server died may never return, not even when it is cancelled (grpcio 1.85).
-_STREAMS = ("StreamSubmitTasks", "WatchTask", "WatchTasks")
+_STREAMS = (
+    "taskwire.v1.TaskService/StreamSubmitTasks",
+    "taskwire.v1.TaskService/WatchTask",
+    "taskwire.v1.TaskService/WatchTasks",
+)
+
+# It makes an operation every time, and takes no request id.
+_ALWAYS_ONCE = (*_STREAMS, "taskwire.v1.QueueService/PurgeQueue")
 
 
 def service_config(*services: str, submissions: bool = False) -> str:
     """The service config for `services` ("acme.images.v1.ImageTasks"), or for all of them.
 
     With it a call that finds no server waits for one until its deadline: set a deadline.
-    `submissions` says that every call of TaskService carries a request id too; without it
-    the ones that make tasks are not repeated. Streams never are.
+    `submissions` says that every call that makes tasks or operations carries a request id too;
+    without it they are not repeated. Streams and purges of queues never are.
     """
     names = [{"service": service} for service in services] or [{}]
     methods: list[dict[str, object]] = [
         {"name": names, "waitForReady": True, "retryPolicy": _RETRY_POLICY}
     ]
-    names_once = _STREAMS if submissions else (*_STREAMS, *_SUBMISSIONS)
-    once = [{"service": "taskwire.v1.TaskService", "method": name} for name in names_once]
+    paths = _ALWAYS_ONCE if submissions else (*_ALWAYS_ONCE, *_WITH_REQUEST_ID)
+    once = [dict(zip(("service", "method"), path.split("/"), strict=True)) for path in paths]
     methods.append({"name": once, "waitForReady": True})
     return json.dumps({"methodConfig": methods}, indent=2)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taskwire.client import service_config
+from taskwire.v1 import bulk_task_service_pb2
 
 
 def methods(text: str) -> list[Any]:
@@ -24,13 +25,23 @@ def test_a_submission_is_never_repeated_blindly() -> None:
     assert repeated["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
     assert "retryPolicy" not in once
     assert {"service": "taskwire.v1.TaskService", "method": "SubmitTask"} in once["name"]
+    for method in bulk_task_service_pb2.DESCRIPTOR.services_by_name["BulkTaskService"].methods:
+        assert {"service": "taskwire.v1.BulkTaskService", "method": method.name} in once["name"]
 
 
 def test_a_client_that_always_sends_a_request_id_may_repeat_submissions() -> None:
     everything, once = methods(service_config(submissions=True))
     assert everything["name"] == [{}]
     assert "retryPolicy" in everything
+    services = {"taskwire.v1.TaskService", "taskwire.v1.QueueService"}
+    assert {each["service"] for each in once["name"]} == services
     assert {"service": "taskwire.v1.TaskService", "method": "SubmitTask"} not in once["name"]
+
+
+@pytest.mark.parametrize("submissions", [False, True])
+def test_a_purge_which_takes_no_request_id_is_never_repeated(submissions: bool) -> None:
+    _, once = methods(service_config(submissions=submissions))
+    assert {"service": "taskwire.v1.QueueService", "method": "PurgeQueue"} in once["name"]
 
 
 @pytest.mark.parametrize("submissions", [False, True])
