@@ -160,8 +160,8 @@ SUPERVISOR = (
     _supervisor("drain.retiring", 1, errands.end_the_worker, once=True),
     _worker("spool.written", 1, errands.end_the_worker_without_the_store, once=True),
     _worker("spool.kept", 1, errands.end_the_worker_without_the_store, once=True),
-    CrashPoint("spool.read", "worker", at=1, before=errands.end_the_worker_without_the_store),
-    CrashPoint("spool.replayed", "worker", at=1, before=errands.end_the_worker_without_the_store),
+    CrashPoint("spool.read", "worker", at=1, before=errands.leave_a_spool_behind),
+    CrashPoint("spool.replayed", "worker", at=1, before=errands.leave_a_spool_behind),
 )
 
 MIGRATION = ("migrate.step", "migrate.committed")

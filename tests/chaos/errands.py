@@ -181,8 +181,9 @@ def lose_messages(chaos: Chaos) -> None:
     chaos.cluster.start("worker")
 
 
-def end_the_worker_without_the_store(chaos: Chaos) -> None:
-    """It has results that it cannot write, and may keep them in its spool."""
+def end_the_worker_without_the_store(chaos: Chaos, *, lost: bool = False) -> None:
+    """It has results that it cannot write, and may keep them in its spool. `lost`: its host is
+    lost before the store is back, or else the supervisor itself writes them then."""
     cluster = chaos.cluster
     cluster.wait_until_up("worker")
     # Whoever waits for its end too may have started the next one before we look again.
@@ -197,7 +198,14 @@ def end_the_worker_without_the_store(chaos: Chaos) -> None:
             return "settlements spooled" in said or "failpoint hit" in said
 
         eventually(over, within=_RETURNS_WITHIN_S, what="results are spooled")
+        if lost:
+            chaos.kill("worker")
     eventually(lambda: not alive(ending), within=_RETURNS_WITHIN_S, what="the worker ends")
+
+
+def leave_a_spool_behind(chaos: Chaos) -> None:
+    """A worker's host is lost with results that are only in its spool."""
+    end_the_worker_without_the_store(chaos, lost=True)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from taskwire_db.database import Database
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
 from taskwire_worker.ports import Ledger, WorkerBook, WorkerRow
+from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook
 from tests.store.steps import TTL_US, ManualClock, unit
 from tests.support.memory_store import MemoryBook, MemoryLedger, MemoryStore
@@ -106,7 +107,8 @@ class StoreWorkplace:
         sync_nothing(self._database)
         self._reader = Reader(url, clock=self.clock)
         self._writer = Writer(self._database)
-        self.book: WorkerBook = StoreWorkerBook(self._writer, ttl_us=TTL_US)
+        nothing_spooled = Spool(Path("no-such-folder"))
+        self.book: WorkerBook = StoreWorkerBook(self._writer, nothing_spooled, ttl_us=TTL_US)
 
     def close(self) -> None:
         self._writer.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from taskwire_core.options import RetryPolicy
 from taskwire_core.task import Payload
 from taskwire_worker.embedded import EmbeddedWorker
 from taskwire_worker.spool import Spool
+from taskwire_worker.store_ledger import StoreWorkerBook
 from tests.support.eventually import eventually
 from tests.worker.conftest import Hire
 from tests.worker.handlers import journal as read_journal
@@ -249,5 +251,25 @@ def test_a_spooled_result_is_written_by_the_next_boot(
     Spool(tmp_path / "spool").write("old", [recovery.succeeded(running, result)])
 
     assert hire().replay() == 1
+
+    assert town.task(task_id).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("once", [False, True])
+@pytest.mark.parametrize("judged", [StoreWorkerBook.retired, StoreWorkerBook.lost])
+def test_a_spooled_result_is_written_before_its_worker_is_judged(
+    town: Town,
+    worker: EmbeddedWorker,
+    tmp_path: Path,
+    judged: Callable[[StoreWorkerBook, bytes], None],
+    once: bool,
+) -> None:
+    task_id = town.submit(DIVIDE, DivideRequest(dividend=60), queue="math", at_most_once=once)
+    running = town.in_state(task_id, State.RUNNING)
+    result = Payload("taskwire.examples.v1.DivideResponse", b"")
+    spool = Spool(tmp_path / "spool")
+    spool.write("ended", [recovery.succeeded(running, result)])
+
+    judged(StoreWorkerBook(town.writer, spool, ttl_us=None), worker.worker_id)
 
     assert town.task(task_id).state is State.SUCCEEDED

@@ -24,7 +24,7 @@ from taskwire_worker.deliveries import BrokerDeliveries
 from taskwire_worker.lease import EndlessLease
 from taskwire_worker.ports import WorkerRow
 from taskwire_worker.spool import Spool
-from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook, settle_spooled
+from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook
 from taskwire_worker.workplace import load_workplace
 
 _SETTLE_TIMEOUT_S = 5.0
@@ -52,12 +52,11 @@ class EmbeddedWorker:
             ConfigurationError: A handler cannot be loaded.
         """
         self.worker_id = new_id()
-        self._settings = settings
-        self._writer = writer
         self._workplace = load_workplace(
             settings, host=os.getpid(), examples=examples, contracts=contracts
         )
-        self._book = StoreWorkerBook(writer, ttl_us=None)
+        spool = Spool(settings.data_dir / "spool")
+        self._book = StoreWorkerBook(writer, spool, ttl_us=None)
         self._crew = Crew(
             self._workplace.options(self.worker_id),
             self._workplace.handlers,
@@ -91,9 +90,7 @@ class EmbeddedWorker:
         Raises:
             StoreUnavailable: They stay in the spool.
         """
-        return Spool(self._settings.data_dir / "spool").replay(
-            lambda settlements: settle_spooled(self._writer, settlements)
-        )
+        return self._book.replay()
 
     def start(self) -> None:
         """Registers the worker and begins to take on work.

@@ -20,7 +20,7 @@ from taskwire_worker import child
 from taskwire_worker.firstborn import Firstborn
 from taskwire_worker.spawn import Child, spawn
 from taskwire_worker.spool import Spool
-from taskwire_worker.store_ledger import StoreWorkerBook, settle_spooled
+from taskwire_worker.store_ledger import StoreWorkerBook
 from taskwire_worker.supervisor import Supervisor
 
 
@@ -54,14 +54,14 @@ def _supervise(settings: Settings, admin: Admin, start: Callable[[], Child]) -> 
         revision.check(database)
         announcer = RedisAnnouncer(settings.redis_url, database.deployment_id)
         writer = Writer(database, announce=announcer.announce)
-        spool.replay(lambda kept: settle_spooled(writer, kept))
+        ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
+        book = StoreWorkerBook(writer, spool, ttl_us=ttl_us)
+        book.replay()
     except StoreUnavailable as error:
         raise ConfigurationError(
             f"the database of TASKWIRE_DATABASE_URL does not answer: {error}; {error.advice}"
         ) from error
-    ttl_us = round(settings.lease_ttl.total_seconds() * 1_000_000)
     try:
-        book = StoreWorkerBook(writer, ttl_us=ttl_us)
         return Supervisor(settings, book, admin, start=start).run()
     finally:
         writer.close()

@@ -27,6 +27,7 @@ from taskwire_db.operations import (
 from taskwire_db.operations.hand_back import Unheard, hand_back, hand_back_unheard
 from taskwire_db.writer import Writer
 from taskwire_worker.ports import AttemptOver, KeyReused, Renewal, Report, WorkerRow
+from taskwire_worker.spool import Spool
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = 0.5
@@ -113,10 +114,15 @@ def _pass_on(written: Future[Submitted], made: Future[bytes]) -> None:
 
 
 class StoreWorkerBook:
-    """`WorkerBook` over the supervisor's writer; every method waits for its commit."""
+    """`WorkerBook` over the supervisor's writer; every method waits for its commit.
 
-    def __init__(self, writer: Writer, *, ttl_us: int | None) -> None:
+    What a worker could not write before it ended is in `spool`: that is written before anybody
+    else judges its attempts.
+    """
+
+    def __init__(self, writer: Writer, spool: Spool, *, ttl_us: int | None) -> None:
         self._writer = writer
+        self._spool = spool
         self._ttl_us = ttl_us
 
     def register(self, worker: WorkerRow) -> None:
@@ -147,7 +153,17 @@ class StoreWorkerBook:
             cancelling={worker_id: lease.cancelled for worker_id, lease in leases.items()},
         )
 
+    def replay(self) -> int:
+        """Writes what is in the spool; how many settlements there were.
+
+        Raises:
+            StoreUnavailable: Not all are written, and stay there; writing them again changes
+                nothing.
+        """
+        return self._spool.replay(self._settle)
+
     def lost(self, worker_id: bytes) -> None:
+        self.replay()
         self._writer.run(operations.expire_worker, worker_id).result()
         if ARMED:
             hit("lease.expired")
@@ -156,17 +172,12 @@ class StoreWorkerBook:
             pass
 
     def retired(self, worker_id: bytes) -> None:
+        self.replay()
         self._writer.run(hand_back, worker_id).result()
         if ARMED:
             hit("drain.retiring")
         self._writer.run(operations.delete_worker, worker_id).result()
 
-
-def settle_spooled(writer: Writer, settlements: Sequence[Settlement]) -> None:
-    """Writes settlements that an earlier process could not.
-
-    Raises:
-        StoreUnavailable: Not all are written; writing them again changes nothing.
-    """
-    for written in [writer.run(operations.settle, each) for each in settlements]:
-        written.result()
+    def _settle(self, settlements: Sequence[Settlement]) -> None:
+        for written in [self._writer.run(operations.settle, each) for each in settlements]:
+            written.result()
