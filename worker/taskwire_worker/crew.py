@@ -111,8 +111,8 @@ class Crew:
                 start=lambda task_id, dispatch: self._runner.start(task_id, dispatch),
             ),
             never_ahead={
-                handler.task_type.options.queue
-                for handler in handlers.values()
+                name: handler.task_type.options.queue
+                for name, handler in handlers.items()
                 if handler.task_type.options.at_most_once
             },
         )

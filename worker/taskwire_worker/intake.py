@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.task import Dispatch, Task
@@ -36,9 +37,10 @@ class Intake:
         queues: Collection[str],
         types: Collection[str],
         loop: LoopSlots,
-        never_ahead: Collection[str] = (),
+        never_ahead: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`never_ahead` are queues whose tasks are claimed for free slots only.
+        """`never_ahead` are types that are claimed for free slots only, and their own queues;
+        where else they are put is known once one of them is seen there.
 
         What must begin at most once is lost with a worker that has claimed it, begun or not.
         """
@@ -47,7 +49,8 @@ class Intake:
         self._slots = slots
         self._loop = loop
         self._types = frozenset(types)
-        self._never_ahead = frozenset(never_ahead)
+        self._types_never_ahead = frozenset(never_ahead)
+        self._never_ahead = set(never_ahead.values())
         self._rates = {queue: CompletionRate() for queue in queues}
         self._total_rate = CompletionRate()
         self._open = False
@@ -162,6 +165,8 @@ class Intake:
         for dispatch in known:
             # A delivery may come twice in one group: the claim knows the task once.
             wanted.setdefault(dispatch.task_id, dispatch)
+            if dispatch.type in self._types_never_ahead:
+                self._never_ahead.add(dispatch.queue)
         return wanted
 
     def _worth_claiming(self) -> bool:

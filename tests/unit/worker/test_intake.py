@@ -59,23 +59,34 @@ def test_the_slots_are_counted_over_all_queues(office: Office) -> None:
     assert office.intake.free("r") == 1
 
 
-def test_a_queue_of_tasks_that_begin_at_most_once_has_no_look_ahead(office: Office) -> None:
-    careful = Intake(
+@pytest.fixture
+def careful(office: Office) -> Intake:
+    """One whose tasks begin at most once; they are fast, and come from "q"."""
+    made = Intake(
         office.ledger,
         office.held,
         slots=4,
-        queues=["q"],
+        queues=["q", "r"],
         types=[TYPE],
         loop=NO_LOOP,
-        never_ahead=["q"],
+        never_ahead={TYPE: "q"},
     )
-    careful.open()
-    for intake in (office.intake, careful):
-        intake._rate("q")._rate = intake._total_rate._rate = 10_000.0
-        intake._rate("q")._since = intake._total_rate._since = time.monotonic()
+    made.open()
+    for rate in (made._total_rate, made._rate("q"), made._rate("r")):
+        rate._rate, rate._since = 10_000.0, time.monotonic()
+    return made
 
-    assert office.intake.free("q") > 4
+
+def test_a_queue_of_tasks_that_begin_at_most_once_has_no_look_ahead(careful: Intake) -> None:
     assert careful.free("q") == 4
+    assert careful.free("r") > 4
+
+
+def test_a_queue_that_such_a_task_was_moved_to_has_no_look_ahead_from_then_on(
+    careful: Intake, office: Office
+) -> None:
+    careful.claim(office.messages(1, "r"))
+    assert careful.free("r") == 3
 
 
 def test_a_finished_task_frees_its_slot(office: Office) -> None:

@@ -266,6 +266,38 @@ def test_a_host_without_room_for_a_child_costs_one_attempt_and_not_the_pool(
     assert pid_of_work(pool) > 0
 
 
+def test_a_host_without_room_for_a_thread_costs_one_attempt_and_not_the_pool(
+    pool: IsolationPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    # The child that waits for work is used up first.
+    assert pool.run(flaky(DIE), IGNORED) == Died()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        outcome = pool.run(flaky(WORK), IGNORED)
+    assert isinstance(outcome, Failed)
+    assert outcome.failure.kind is FailureKind.WORKER_LOST
+    assert pid_of_work(pool) > 0
+
+
+def test_a_child_whose_answer_cannot_be_read_costs_one_attempt_and_not_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable(child: Child, setup: ChildSetup) -> str | None:
+        raise ValueError("not what was expected")
+
+    pool = IsolationPool(SETUP, warm=0, cancel_grace_s=0.3, max_result_bytes=1024 * 1024)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(pool_module, "_greet", unreadable)
+            assert isinstance(pool.run(flaky(WORK), IGNORED), Failed)
+        assert pid_of_work(pool) > 0
+    finally:
+        pool.close()
+
+
 def test_a_handler_in_a_process_submits_through_its_worker(pool: IsolationPool) -> None:
     reports: list[ProgressReport] = []
     asked: list[SubmitTaskRequest] = []

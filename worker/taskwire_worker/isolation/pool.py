@@ -148,19 +148,29 @@ class IsolationPool:
     def _start_children(self) -> None:
         while (order := self._wanted.get()) is not None:
             try:
-                child = spawn(_MODULE)
-            except OSError as error:
-                # No memory or no descriptors. This thread must live: all children die with it.
+                self._start_child(order)
+            except (OSError, RuntimeError) as error:
+                # No memory, descriptors or threads. This one must live: all children die with it.
                 order.set_exception(ChildDidNotStart(str(error)))
-                continue
-            # Waiting for a child to load its handlers takes a while, others start meanwhile.
-            threading.Thread(target=self._finish_start, args=(child, order), daemon=True).start()
+
+    def _start_child(self, order: Future[Child]) -> None:
+        child = spawn(_MODULE)
+        # Waiting for a child to load its handlers takes a while, others start meanwhile.
+        waiting = threading.Thread(target=self._finish_start, args=(child, order), daemon=True)
+        try:
+            waiting.start()
+        except RuntimeError:
+            self._put_back(child, reusable=False)
+            raise
 
     def _finish_start(self, child: Child, order: Future[Child]) -> None:
         try:
             problem = _greet(child, self._setup)
         except (EOFError, OSError):
             problem = "it ended while it loaded its handlers"
+        except Exception:  # the order must be answered whatever this one met
+            _LOG.exception("isolation child could not be greeted")
+            problem = "it could not be greeted"
         if problem is None:
             order.set_result(child)
             return
