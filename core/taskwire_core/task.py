@@ -80,6 +80,11 @@ class NewTask(Struct, frozen=True):
     follow_ups: tuple[FollowUp, ...] = ()
 
 
+def payload_bytes(task: NewTask | FollowUp) -> int:
+    """How many bytes its input and those of what follows it have."""
+    return len(task.input.data) + sum(map(payload_bytes, task.follow_ups))
+
+
 class Progress(Struct, frozen=True, gc=False):
     """How far a running task says it is. `fraction` is 0..1; 0 units are unknown."""
 

@@ -69,7 +69,8 @@ def queue_names(reader: Reader) -> frozenset[str]:
 def queue_rows(reader: Reader, names: Sequence[str]) -> list[QueueRow]:
     """Each of the queues, in their order; one that nothing names is empty."""
     now_us = reader.database.clock.now_us()
-    since = bucket_of(now_us) - RATE_BUCKETS
+    present = bucket_of(now_us)
+    since = present - RATE_BUCKETS
     idle = Moves(seconds=(now_us - since * BUCKET_US) / 1e6)
     rows = {name: QueueRow(name, now_us, idle) for name in names}
     with reader.database.snapshot() as connection:
@@ -78,7 +79,7 @@ def queue_rows(reader: Reader, names: Sequence[str]) -> list[QueueRow]:
                 rows[name].pause = pause
         for name, state, count in _counts(connection, names):
             rows[name].counts[State(state)] = int(count)
-        for row in _moves(connection, names, since):
+        for row in _moves(connection, names, since, present):
             rows[row[0]].moves = Moves(idle.seconds, *(int(count) for count in row[1:]))
         for name, oldest in _oldest.run(connection, [(name,) for name in names]):
             if name is not None:
@@ -101,11 +102,15 @@ def _counts(connection: sa.Connection, names: Sequence[str]) -> Sequence[AnyRow]
     return connection.execute(statement.where(c.queue.in_(names))).all()
 
 
-def _moves(connection: sa.Connection, names: Sequence[str], since: int) -> Sequence[AnyRow]:
+def _moves(
+    connection: sa.Connection, names: Sequence[str], since: int, present: int
+) -> Sequence[AnyRow]:
     c = queue_activity.c
     sums = [sa.func.sum(column) for column in (c.submitted, c.started, c.succeeded, c.failed)]
     statement = sa.select(c.queue, *sums).group_by(c.queue)
-    return connection.execute(statement.where(c.queue.in_(names), c.bucket >= since)).all()
+    # What is behind the present was written before the clock was set back.
+    lately = c.bucket.between(since, present)
+    return connection.execute(statement.where(c.queue.in_(names), lately)).all()
 
 
 _oldest = GroupStatement(

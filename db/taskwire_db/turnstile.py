@@ -81,9 +81,18 @@ class Turnstile:
     def _open(self, paths: tuple[str, str]) -> tuple[int, int]:
         # A forked child would share the parent's locks: it opens files of its own.
         if self._files is None or self._pid != os.getpid():
+            gate = _opened(paths[0])
             try:
-                gate, queue = (os.open(p, os.O_RDWR | os.O_CREAT, 0o600) for p in paths)
-            except OSError as error:
-                raise StoreUnavailable(f"cannot open the database's lock: {error}") from error
+                queue = _opened(paths[1])
+            except StoreUnavailable:
+                os.close(gate)
+                raise
             self._files, self._pid = (gate, queue), os.getpid()
         return self._files
+
+
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot open the database's lock: {error}") from error

@@ -1,9 +1,10 @@
 """The writer: one thread that commits all that is pending whenever the last commit has ended.
 Whoever has something to write while nothing else is written may do it in a thread of its own.
 
-A lone item waits for nothing: the transaction in progress already collects the next group, and so
-does the wait for SQLite's turn, since a group is complete only when its transaction has begun.
-After a group of several the thread rests (`taskwire_db.resting`).
+Nothing waits for a group to grow: the transaction in progress already collects the next one, and
+so does the wait for SQLite's turn, since a group is complete only when its transaction has begun.
+But a thread that is at it all the time rests between its groups, and what comes then waits for the
+end of that (`taskwire_db.resting`).
 
 A caller's result arrives after the commit, and so does the announcement of what changed. An item
 that cannot be written fails alone: its group is run again, one transaction per item.
@@ -38,12 +39,15 @@ Announce = Callable[[Sequence[Task | Deleted]], None]
 Committed = Callable[[int, float, bool], None]
 
 MAX_GROUP = 256
+MAX_GROUP_BYTES = 32 * 1024 * 1024
+"""How many bytes of payload fill a group, for the time that it holds SQLite's turn: others wait
+only so long for that."""
 
 
 class _Pending:
     """One item that waits for its commit, and where its result goes."""
 
-    __slots__ = ("error", "future", "item", "loop", "operation", "result")
+    __slots__ = ("error", "future", "item", "loop", "operation", "result", "size")
 
     def __init__(
         self,
@@ -51,11 +55,13 @@ class _Pending:
         item: object,
         future: Future[Any] | asyncio.Future[Any],
         loop: asyncio.AbstractEventLoop | None,
+        size: int,
     ) -> None:
         self.operation = operation
         self.item = item
         self.future = future
         self.loop = loop
+        self.size = size
         self.result: object = None
         self.error: BaseException | None = None
 
@@ -65,11 +71,21 @@ class _Group:
 
     def __init__(self, first: _Pending, *, complete: bool = False) -> None:
         self.items = [first]
+        self.size = first.size
         self.complete = complete
         self.began = time.monotonic()
         """When its transaction has begun, which it may have waited for."""
         self.tasks = 0
         """How many tasks it has changed, once it is committed: an item may be a batch."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the next item has to wait for another transaction."""
+        return len(self.items) >= MAX_GROUP or self.size >= MAX_GROUP_BYTES
+
+    def add(self, item: _Pending) -> None:
+        self.items.append(item)
+        self.size += item.size
 
 
 class Writer:
@@ -105,14 +121,18 @@ class Writer:
         """The clock of the store that it writes to."""
         return self._database.clock
 
-    def run(self, operation: Operation[Item, Result], item: Item) -> Future[Result]:
+    def run(
+        self, operation: Operation[Item, Result], item: Item, *, size: int = 0
+    ) -> Future[Result]:
         """A future of `operation`'s result for `item`, from any thread.
+
+        `size` is how many bytes of payload it writes, where those may be many.
 
         Its errors: StoreUnavailable (nothing was written, unless it is OutcomeUnknown), or the
         operation's own.
         """
         future: Future[Result] = Future()
-        self._put(_Pending(operation, item, future, None))
+        self._put(_Pending(operation, item, future, None, size))
         return future
 
     def run_here(self, operation: Operation[Item, Result], item: Item) -> Result:
@@ -130,16 +150,18 @@ class Writer:
         try:
             if self._closed:
                 raise StoreUnavailable("the writer is closed")
-            self._commit(_Group(_Pending(operation, item, future, None)))
+            self._commit(_Group(_Pending(operation, item, future, None, 0)))
         finally:
             self._writing.release()
         return future.result()
 
-    def call(self, operation: Operation[Item, Result], item: Item) -> asyncio.Future[Result]:
+    def call(
+        self, operation: Operation[Item, Result], item: Item, *, size: int = 0
+    ) -> asyncio.Future[Result]:
         """The same on the running event loop; a whole group wakes it up once."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._put(_Pending(operation, item, future, loop))
+        self._put(_Pending(operation, item, future, loop, size))
         return future
 
     @property
@@ -175,9 +197,10 @@ class Writer:
                 self._waits = False
                 self._commit(group)
             before, last = last, time.monotonic()
-            if len(group.items) < MAX_GROUP:
-                size = max(len(group.items), group.tasks)
-                if rest_s := rest_after(size, last - group.began, last - before):
+            if not group.full:
+                tasks = max(len(group.items), group.tasks)
+                took_s, since_s = last - group.began, last - before
+                if rest_s := rest_after(len(group.items), tasks, took_s, since_s):
                     self._rest(rest_s)
 
     def _complete(self, group: _Group) -> None:
@@ -186,12 +209,12 @@ class Writer:
             return
         group.complete = True
         with contextlib.suppress(queue.Empty):
-            while len(group.items) < MAX_GROUP:
+            while not group.full:
                 item = self._pending.get_nowait()
                 if item is None:
                     self._pending.put(None)  # The end comes after this group.
                     break
-                group.items.append(item)
+                group.add(item)
         group.items = [p for p in group.items if not p.future.cancelled()]
 
     def _commit(self, group: _Group) -> None:

@@ -16,7 +16,7 @@ from itertools import product
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
-from taskwire_core.task import Dispatch, Task, View
+from taskwire_core.task import Dispatch, Task, View, payload_bytes
 from taskwire_db import operations as db
 from taskwire_db.advisory_lock import AdvisoryLock
 from taskwire_db.database import Database, Transaction
@@ -62,7 +62,8 @@ class GatewayStore:
             tuple(db.Submission(p.task, self.gateway_id if p.publish else None) for p in tasks)
         )
         try:
-            result = await self._writer.call(db.submit_owned, unit)
+            size = sum(payload_bytes(planned.task) for planned in tasks)
+            result = await self._writer.call(db.submit_owned, unit, size=size)
         except db.OwnerGone:
             raise user_not_found(tasks[0].task.owner) from None
         if result.reused:

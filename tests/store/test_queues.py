@@ -205,6 +205,15 @@ def test_rates_are_those_of_the_last_minute(
     assert queue(reader).moves.submitted == 0
 
 
+def test_rates_are_of_the_present_after_the_clock_was_set_back(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    submit(database, new_task())
+    clock.wall_us -= 3600 * SECOND
+    submit(database, new_task(clock.now_us()))
+    assert queue(reader).moves.submitted == 1
+
+
 def test_old_activity_is_forgotten_and_new_kept(database: Database, clock: ManualClock) -> None:
     submit(database, new_task())
     clock.advance(400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,15 @@ def test_a_writer_that_is_stopped_in_its_turn_holds_up_the_others_for_seconds_on
         assert isinstance(waiting.exception(), StoreUnavailable)
     with second.turn():
         pass
+
+
+def test_a_lock_that_cannot_be_opened_leaves_no_file_open(tmp_path: Path) -> None:
+    path = str(tmp_path / "taskwire.db")
+    Path(f"{path}-queue").mkdir()
+    turnstile = Turnstile(path, patience_s=0.2)
+    with pytest.raises(StoreUnavailable, match="cannot open"), turnstile.turn():
+        pass
+    assert f"{path}-gate" not in [os.path.realpath(f"/dev/fd/{fd}") for fd in os.listdir("/dev/fd")]
 
 
 def test_a_full_disk_answers_unavailable_and_later_writes_succeed(

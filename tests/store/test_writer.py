@@ -16,7 +16,7 @@ from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
 from taskwire_db.resting import LONG_REST_S, REST_S, SEVERAL, WORTH
-from taskwire_db.writer import Writer
+from taskwire_db.writer import MAX_GROUP_BYTES, Writer
 from tests.store.steps import new_task, options, unit, worker
 
 
@@ -53,6 +53,22 @@ def test_what_is_pending_is_written_in_one_transaction(writer: Writer) -> None:
     release.set()
     assert [future.result(10) for future in futures] == list(range(10))
     assert groups == [10]
+
+
+def test_a_group_has_a_bound_in_bytes(writer: Writer) -> None:
+    groups: list[int] = []
+
+    def count(tx: Transaction, items: Sequence[int]) -> list[int]:
+        groups.append(len(items))
+        return list(items)
+
+    _, release = hold(writer)
+    half = MAX_GROUP_BYTES // 2
+    futures = [writer.run(count, number, size=half) for number in range(5)]
+    futures += [writer.run(count, 5, size=2 * MAX_GROUP_BYTES), writer.run(count, 6)]
+    release.set()
+    assert [future.result(10) for future in futures] == list(range(7))
+    assert groups == [2, 2, 2, 1]
 
 
 def test_a_bad_item_fails_alone(writer: Writer, reader: Reader) -> None:
@@ -172,25 +188,24 @@ def test_a_closed_writer_has_written_everything_and_takes_no_more(
         writer.run(ops.submit, unit(new_task()))
 
 
-def test_it_rests_after_a_batch_and_after_a_group_that_took_long(database: Database) -> None:
+def test_it_rests_after_a_group_that_took_long_and_not_after_a_lone_batch(
+    database: Database,
+) -> None:
     rests: list[float] = []
 
     def slow(tx: Transaction, items: Sequence[int]) -> list[int]:
         threading.Event().wait(0.3)
         return list(items)
 
-    batches = [unit(*[new_task() for _ in range(count)]) for count in (1, 3 * WORTH)]
     writer = Writer(database, rest=rests.append)
-    for batch in batches:
-        writer.run(ops.submit, batch).result(10)
+    writer.run(ops.submit, unit(*[new_task() for _ in range(3 * WORTH)])).result(10)
     _, release = hold(writer)
     futures = [writer.run(slow, number) for number in range(SEVERAL)]
     release.set()
     for future in futures:
         future.result(10)
     writer.close()
-    of_batch, of_several = rests  # And none after a lone task, or the item that held it.
-    assert 0 < of_batch <= REST_S
+    (of_several,) = rests  # And none after the batch, or the item that held it.
     assert REST_S <= of_several <= LONG_REST_S
 
 

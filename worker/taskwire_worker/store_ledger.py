@@ -13,7 +13,7 @@ from itertools import islice
 from taskwire_core.errors import OutcomeUnknown, StoreUnavailable
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.recovery import Settlement
-from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task
+from taskwire_core.task import Dispatch, NewTask, ProgressRing, Task, payload_bytes
 from taskwire_db import operations
 from taskwire_db.database import Transaction
 from taskwire_db.operations import (
@@ -78,10 +78,12 @@ class StoreLedger:
                 return
 
     def settle(self, settlement: Settlement) -> Future[Task | None]:
-        return self._writer.run(operations.settle, settlement)
+        size = len(settlement.result.data) if settlement.result is not None else 0
+        return self._writer.run(operations.settle, settlement, size=size)
 
     def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
-        written = self._writer.run(operations.submit_children, ChildSubmission(child, attempt))
+        submission, size = ChildSubmission(child, attempt), payload_bytes(child)
+        written = self._writer.run(operations.submit_children, submission, size=size)
         made: Future[bytes] = Future()
         written.add_done_callback(lambda done: _pass_on(done, made))
         return made

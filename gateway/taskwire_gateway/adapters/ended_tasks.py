@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.lifecycle import State
 from taskwire_core.sizes import StoreSizes
+from taskwire_core.task import payload_bytes
 from taskwire_db import operations as db
 from taskwire_db.reader import Reader
 from taskwire_db.writer import Writer
@@ -41,8 +42,9 @@ class EndedTaskStore:
 
     async def _retry(self, planned: Planned) -> Recorded:
         gateway_id = self._gateway_id() if planned.publish else None
+        submission, size = db.Submission(planned.task, gateway_id), payload_bytes(planned.task)
         try:
-            found = await self._writer.call(db.retry, db.Submission(planned.task, gateway_id))
+            found = await self._writer.call(db.retry, submission, size=size)
         except db.OwnerGone:
             raise user_not_found(planned.task.owner) from None
         if found.reused:
