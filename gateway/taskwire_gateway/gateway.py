@@ -52,6 +52,8 @@ from taskwire_gateway.queue_ports import PausedQueues, QueueStore
 from taskwire_gateway.rpc import task_service
 from taskwire_gateway.rpc.durable_calls import DurableCalls
 from taskwire_gateway.rpc.ended_tasks import EndedTasks
+from taskwire_gateway.rpc.health import Health
+from taskwire_gateway.rpc.idle_streams import IdleStreams
 from taskwire_gateway.rpc.reflection import Reflection
 from taskwire_gateway.rpc.submit_stream import SubmitStreams
 from taskwire_gateway.rpc.task_lists import TaskLists
@@ -287,19 +289,16 @@ class Gateway:
         self._lease = asyncio.create_task(self._keep_alive(), name="gateway-lease")
         port = 0
         if self._tuning.serves:
-            port = await self._server.start(address, ["", *self._services])
+            port = await self._server.start(address)
         self.serving = True
         return port
 
     async def drain(self, grace: timedelta) -> None:
         """End in order: no new calls, watchers told, calls finished, confirms flushed."""
         self.serving = False
-        await self._server.announce_end()
+        self._health.end()
         await asyncio.sleep(self._tuning.pre_drain.total_seconds() * random.uniform(0.5, 1))  # noqa: S311
-        self._admission.drain()
-        self._hub.drain()
-        self._change_hub.drain()
-        self._submit_streams.drain()
+        self._turn_away()
         if ARMED:
             hit("drain.refusing")
         await self._server.stop(grace.total_seconds())
@@ -307,6 +306,7 @@ class Gateway:
 
     async def close(self) -> None:
         """End everything behind the server; for one that never started to serve as well."""
+        self._turn_away()
         await self._stop_working()
         await self._keeper.resign()
         await self._server.stop(0)
@@ -330,8 +330,20 @@ class Gateway:
 
     async def abandon(self) -> None:
         """End what is in progress now, when nobody waits for a drain any more."""
+        self._turn_away()
         await self._stop_working()
         await self._server.stop(0)
+
+    def _turn_away(self) -> None:
+        """New calls are refused, and who watches is told that it is the server that goes.
+
+        Before any call is cut off, or its end would look as if the caller had gone.
+        """
+        self._admission.drain()
+        self._hub.drain()
+        self._change_hub.drain()
+        self._submit_streams.drain()
+        self._idle_streams.drain()
 
     async def _stop_working(self) -> None:
         """Nothing is begun any more that nobody called for."""
@@ -431,7 +443,10 @@ class Gateway:
         handlers |= self._operators.handlers(self._admission)
         users = UserService(Users(around.users), rules, around.page_tokens)
         handlers |= users.handlers(self._admission)
-        handlers |= Reflection(around.contracts.pool, self._services).handlers()
+        watches, self._idle_streams = self._admission.gate(Kind.WATCH), IdleStreams()
+        self._health = Health(self._services, watches, self._idle_streams)
+        reflection = Reflection(around.contracts.pool, self._services, watches, self._idle_streams)
+        handlers |= self._health.handlers() | reflection.handlers()
         return Handlers(handlers, around.contracts, self._calls)
 
     async def _keep_alive(self) -> None:

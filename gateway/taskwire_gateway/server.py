@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from taskwire_contracts import Contracts
 from taskwire_contracts.limits import Limits
@@ -63,16 +62,14 @@ class Handlers(grpc.GenericRpcHandler):
 
 
 class Server:
-    """Serves `handlers` and health on one address."""
+    """Serves `handlers` on one address."""
 
     def __init__(self, handlers: Handlers, limits: Limits) -> None:
         self._server = grpc.aio.server(options=server_options(limits))
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._server.add_generic_rpc_handlers((handlers,))
 
-    async def start(self, address: str, services: list[str]) -> int:
-        """Listen on `address` (port 0 chooses one) and say that `services` are served; the port.
+    async def start(self, address: str) -> int:
+        """Listen on `address` (port 0 chooses one); the port.
 
         Raises:
             ConfigurationError: the address is in use, or not one of this host.
@@ -87,13 +84,7 @@ class Server:
                 " set TASKWIRE_LISTEN to another one"
             )
         await self._server.start()
-        for service in services:
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
-
-    async def announce_end(self) -> None:
-        """Tell health checks to look elsewhere; calls are still served."""
-        await self._health.enter_graceful_shutdown()
 
     async def stop(self, grace_s: float) -> None:
         """Take no more calls, and wait up to `grace_s` seconds for those in progress."""

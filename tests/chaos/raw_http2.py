@@ -19,9 +19,9 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"", *, length: i
     return head + payload
 
 
-def greeting() -> bytes:
-    """How a connection begins."""
-    return PREFACE + frame(SETTINGS, 0, 0)
+def greeting(*, window: int = 65_535) -> bytes:
+    """How a connection begins; each answer may have `window` bytes before more are asked for."""
+    return PREFACE + frame(SETTINGS, 0, 0, b"\0\4" + window.to_bytes(4, "big"))
 
 
 def call(path: str, body: bytes, stream: int = 1, **metadata: str) -> bytes:
@@ -47,6 +47,12 @@ def message(data: bytes, *, compressed: bool = False, length: int = -1) -> bytes
     """A message as gRPC writes it, which may tell of another length than it has."""
     told = len(data) if length < 0 else length
     return bytes([compressed]) + told.to_bytes(4, "big") + data
+
+
+def begun(connection: socket.socket) -> None:
+    """Wait until the answer of a stream has begun, or the connection has ended."""
+    while len(head := _read(connection, 9)) == 9 and head[3] != HEADERS:
+        _read(connection, int.from_bytes(head[:3], "big"))
 
 
 def sent(port: int, data: bytes, *, answered: bool = False) -> socket.socket:

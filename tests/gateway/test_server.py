@@ -115,7 +115,7 @@ async def test_health_knows_every_service_and_the_end(running: Running) -> None:
     for service in ("", "taskwire.v1.TaskService", "acme.v1.Images"):
         request = health_pb2.HealthCheckRequest(service=service).SerializeToString()
         assert (await check(request)).status == health_pb2.HealthCheckResponse.SERVING
-    await running.gateway._server.announce_end()
+    running.gateway._health.end()
     assert (await check(b"")).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 

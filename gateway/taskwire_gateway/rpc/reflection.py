@@ -16,7 +16,9 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
+from taskwire_gateway.admission import Gate
 from taskwire_gateway.rpc.calls import Call, Context, Handler, parse
+from taskwire_gateway.rpc.idle_streams import IdleStreams
 
 _METHODS = ("v1", "v1alpha")
 
@@ -24,8 +26,12 @@ _METHODS = ("v1", "v1alpha")
 class Reflection:
     """Answers what `services` are and what the pool knows of them."""
 
-    def __init__(self, pool: DescriptorPool, services: Sequence[str]) -> None:
+    def __init__(
+        self, pool: DescriptorPool, services: Sequence[str], gate: Gate, streams: IdleStreams
+    ) -> None:
         self._pool = pool
+        self._gate = gate
+        self._streams = streams
         reflection = [f"grpc.reflection.{version}.ServerReflection" for version in _METHODS]
         self._services = sorted({*services, *reflection, "grpc.health.v1.Health"})
         self._serialized: dict[str, bytes] = {}
@@ -43,12 +49,17 @@ class Reflection:
         self, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
         async with Call(context):
-            async for data in requests:
-                request = parse(data, pb.ServerReflectionRequest)
-                response = self._answer(request)
-                response.valid_host = request.host
-                response.original_request.CopyFrom(request)
-                yield response.SerializeToString()
+            with self._gate.admit(b""):
+                while (data := await self._next(requests)) is not None:
+                    request = parse(data, pb.ServerReflectionRequest)
+                    response = self._answer(request)
+                    response.valid_host = request.host
+                    response.original_request.CopyFrom(request)
+                    yield response.SerializeToString()
+
+    async def _next(self, requests: AsyncIterator[bytes]) -> bytes | None:
+        with self._streams.idle():
+            return await anext(requests, None)
 
     def _answer(self, request: pb.ServerReflectionRequest) -> pb.ServerReflectionResponse:
         try:
