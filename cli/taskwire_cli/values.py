@@ -68,14 +68,13 @@ def text_of(argument: str) -> str:
     Raises:
         click.UsageError: the file cannot be read.
     """
-    if argument == "-":
-        return sys.stdin.read()
-    if argument.startswith("@"):
-        try:
-            return read_file(argument).decode()
-        except UnicodeDecodeError:
-            raise click.UsageError(f"{argument[1:]} is not a text file") from None
-    return argument
+    try:
+        if argument == "-":
+            return sys.stdin.read()
+        return read_file(argument).decode() if argument.startswith("@") else argument
+    except UnicodeDecodeError:
+        what = "standard input" if argument == "-" else argument[1:]
+        raise click.UsageError(f"{what} is not text in UTF-8") from None
 
 
 def read_file(name: str) -> bytes:

@@ -34,7 +34,7 @@ def test_every_line_becomes_a_task(taskwire: Taskwire, tmp_path: Path) -> None:
 
 
 def test_standard_input_is_read_too(taskwire: Taskwire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(line()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(line().encode())))
     assert answers(taskwire("submit-many", "-"))[1]["disposition"] == "DISPOSITION_CREATED"
 
 
@@ -60,6 +60,28 @@ def test_what_is_refused_is_named_by_its_line(taskwire: Taskwire, tmp_path: Path
     assert "no task type acme.v1.Nothing/There" in found[4]["error"]["message"]
     refused = found[7]["error"]
     assert refused["details"][0]["reason"] == "FIELD_VIOLATION"
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b'{"type": "\xff"}', "utf-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (line(input={"dividend": "\\ud800"}).encode().replace(b"\\\\", b"\\"), ""),
+    ],
+    ids=["no text", "too deep", "half a character"],
+)
+def test_a_line_that_cannot_be_read_holds_up_no_other_one(
+    taskwire: Taskwire, tmp_path: Path, bad: bytes, why: str
+) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_bytes(b"\n".join([line().encode(), bad, line().encode()]))
+    answer = taskwire("submit-many", str(file))
+    assert answer.code == 3
+    assert answer.err == ""
+    found = answers(answer)
+    assert [number for number, each in found.items() if "error" not in each] == [1, 3]
+    assert why in found[2]["error"]["message"]
 
 
 def test_a_file_that_is_not_there_is_a_wrong_command_line(taskwire: Taskwire) -> None:

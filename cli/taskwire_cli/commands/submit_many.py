@@ -6,9 +6,9 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 from google.protobuf import json_format
@@ -18,6 +18,7 @@ from taskwire.v1 import task_service_pb2
 from taskwire_cli.connection import address_option, connected
 from taskwire_cli.exits import Exit, Stop
 from taskwire_cli.json_form import message_json, print_json
+from taskwire_cli.tables import on_one_line
 
 Request = task_service_pb2.SubmitTaskRequest
 Response = task_service_pb2.SubmitTaskResponse
@@ -45,7 +46,7 @@ Exit codes:
 class _Lines:
     """The requests in a file; what cannot be read is answered here and not sent."""
 
-    def __init__(self, client: Client, file: TextIO) -> None:
+    def __init__(self, client: Client, file: BinaryIO) -> None:
         self._client = client
         self._file = file
         self._numbers: dict[str, int] = {}
@@ -62,7 +63,10 @@ class _Lines:
             try:
                 request = self._request(line)
             except ValueError as error:
-                self._refuse(number, {"message": str(error)})
+                self._refuse(number, {"message": on_one_line(str(error))})
+                continue
+            except RecursionError:
+                self._refuse(number, {"message": "the JSON is nested too deeply"})
                 continue
             self._numbers[str(self._sent)] = number
             self._sent += 1
@@ -84,8 +88,8 @@ class _Lines:
         self.refused = True
         print_json({"line": number, "error": error}, one_line=True)
 
-    def _request(self, line: str) -> Request:
-        found = json.loads(line)
+    def _request(self, line: bytes) -> Request:
+        found = json.loads(line.decode())
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             raise ValueError('a line must be a JSON object with a "type"')
         payload = found.pop("input", {})
@@ -108,15 +112,18 @@ class _Lines:
 @address_option
 def submit_many(file: str, address: str | None) -> int:
     """Stream the lines, print the acknowledgements."""
-    with ExitStack() as opened, connected(address) as client:
-        lines = _Lines(client, opened.enter_context(_open(file)) if file != "-" else sys.stdin)
+    with _open(file) as opened, connected(address) as client:
+        lines = _Lines(client, opened)
         for answer in client.submit_many(lines.requests()):
             lines.answer(answer)
     return Exit.REFUSED if lines.refused else Exit.OK
 
 
-def _open(file: str) -> TextIO:
+def _open(file: str) -> AbstractContextManager[BinaryIO]:
+    # As bytes: each line is decoded by itself, so that one that is no text is the only one refused.
+    if file == "-":
+        return nullcontext(sys.stdin.buffer)
     try:
-        return Path(file).open(encoding="utf-8")
+        return Path(file).open("rb")
     except OSError as error:
         raise Stop(f"cannot read {file}: {error.strerror}") from None

@@ -44,7 +44,7 @@ def test_text_is_itself_a_file_or_standard_input(
 
 def test_a_picture_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\xff\xd8")
-    with pytest.raises(click.UsageError, match="is not a text file"):
+    with pytest.raises(click.UsageError, match="is not text in UTF-8"):
         text_of(f"@{tmp_path}/picture")
 
 
@@ -56,3 +56,9 @@ def test_a_file_may_be_written_with_an_at_sign_as_curl_does(tmp_path: Path) -> N
 def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="No such file or directory"):
         write_file(str(tmp_path / "no" / "file"), b"")
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xd8"), encoding="utf-8"))
+    with pytest.raises(click.UsageError, match="standard input is not text in UTF-8"):
+        text_of("-")
