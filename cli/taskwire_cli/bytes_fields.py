@@ -13,6 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import Message
 
+from taskwire_cli.exits import Exit, Stop
 from taskwire_cli.values import read_file
 
 _STEP = re.compile(r"(\w+)(?:\[(\d{1,4})\])?")
@@ -43,19 +44,23 @@ def bytes_at(message: Message, path: str) -> bytes:
 
     Raises:
         click.UsageError: there is no such field.
+        Stop: a list that it leads through is not that long.
     """
-    owner, name = _walk(message, path)
+    owner, name = _walk(message, path, make=False)
     value = getattr(owner, name)
     assert isinstance(value, bytes)
     return value
 
 
-def _walk(message: Message, path: str) -> tuple[Message, str]:
-    """The message that owns the last name of `path`, and that name."""
+def _walk(message: Message, path: str, *, make: bool = True) -> tuple[Message, str]:
+    """The message that owns the last name of `path`, and that name.
+
+    With `make`, elements of lists that are not there are added.
+    """
     *outer, last = path.split(".")
     owner = message
     for step in outer:
-        inner = _inner(owner, step)
+        inner = _inner(owner, step, make=make)
         if inner is None:
             raise _no_such_field(message, path)
         owner = inner
@@ -64,7 +69,7 @@ def _walk(message: Message, path: str) -> tuple[Message, str]:
     return owner, last
 
 
-def _inner(owner: Message, step: str) -> Message | None:
+def _inner(owner: Message, step: str, *, make: bool) -> Message | None:
     """The message in the field that `step` names, or None when there is no such field."""
     found = _STEP.fullmatch(step)
     field = owner.DESCRIPTOR.fields_by_name.get(found[1]) if found else None
@@ -74,6 +79,8 @@ def _inner(owner: Message, step: str) -> Message | None:
     if field.message_type.GetOptions().map_entry or field.is_repeated != (index is not None):
         return None
     value = getattr(owner, field.name)
+    if index is not None and len(value) <= int(index) and not make:
+        raise Stop(f"there is no {step}: {field.name} has {len(value)}", Exit.REFUSED)
     return value if index is None else _element(value, int(index))
 
 

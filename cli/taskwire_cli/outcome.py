@@ -13,21 +13,30 @@ from taskwire_cli.bytes_fields import bytes_at
 from taskwire_cli.exits import Exit
 from taskwire_cli.json_form import message_json, print_json, unpack
 from taskwire_cli.tables import show, task_table
-from taskwire_cli.values import Pair, write_file
+from taskwire_cli.values import Pair, check_writable, write_file
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def output_option(command: Command) -> Command:
-    """Adds `--output FIELD=FILE`."""
+    """Adds `--output FIELD=FILE`, whose files can be written as far as it can be told before."""
     return click.option(
         "--output",
         "-o",
         type=Pair("image=small.png"),
         metavar="FIELD=FILE",
         multiple=True,
+        callback=_writable,
         help="Write a bytes field of the result into a file. May be repeated.",
     )(command)
+
+
+def _writable(
+    _context: click.Context, _option: click.Parameter, outputs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    for _, file in outputs:
+        check_writable(file)
+    return outputs
 
 
 def print_task(task: task_pb2.Task, schema: Schema, *, as_json: bool) -> None:
@@ -44,12 +53,14 @@ def write_outputs(task: task_pb2.Task, outputs: Sequence[tuple[str, str]], schem
 
     Raises:
         click.UsageError: there is no such field, or a file cannot be written.
+        Stop: the result has no such element.
     """
     if not outputs or not task.HasField("result"):
         return
     result = unpack(task.result, schema)
-    for field, file in outputs:
-        write_file(file, bytes_at(result, field))
+    contents = [(file, bytes_at(result, field)) for field, file in outputs]
+    for file, content in contents:
+        write_file(file, content)
 
 
 def exit_code(task: task_pb2.Task) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -88,6 +89,22 @@ def read_file(name: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise click.UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def check_writable(name: str) -> None:
+    """Refuse a file that `write_file` could not write now.
+
+    Raises:
+        click.UsageError: says why.
+    """
+    path = Path(name)
+    place = path if path.exists() else path.parent
+    if path.is_dir():
+        raise click.UsageError(f"cannot write {path}: it is a folder")
+    if not place.exists():
+        raise click.UsageError(f"cannot write {path}: there is no folder {place}")
+    if not os.access(place, os.W_OK):
+        raise click.UsageError(f"cannot write {path}: you may not write to {place}")
 
 
 def write_file(name: str, data: bytes) -> None:

@@ -7,6 +7,7 @@ import json
 import uuid
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
@@ -215,3 +216,44 @@ def test_a_misspelled_output_is_refused_before_there_is_a_task(taskwire: Taskwir
     assert answer.code == 2
     assert "it has none" in answer.line
     assert "submitted before" not in taskwire(*command).out
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("no/such/folder/x.png", "there is no folder"), (".", "it is a folder")]
+)
+def test_an_output_that_cannot_be_written_is_refused_before_there_is_a_task(
+    taskwire: Taskwire, picture: Path, file: str, why: str
+) -> None:
+    mark = str(uuid.uuid4())
+    command = ("submit", THUMBNAIL, "--field-file", f"image={picture}", "--label", f"mark={mark}")
+    answer = taskwire(*command, "--output", f"image={file}")
+    assert answer.code == 2
+    assert why in answer.line
+    assert taskwire("count", f"labels.mark = {mark}").out == "0 tasks\n"
+
+
+def test_an_outcome_is_shown_before_its_file_is_written(
+    taskwire: Taskwire, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(name: str, data: bytes) -> None:
+        raise click.UsageError(f"cannot write {name}: No space left on device")
+
+    monkeypatch.setattr("taskwire_cli.outcome.write_file", full)
+    files = ("--field-file", f"image={picture}", "--output", f"image={tmp_path / 'x'}")
+    answer = taskwire("submit", THUMBNAIL, *files)
+    assert answer.code == 2
+    assert "SUCCEEDED" in answer.out
+    assert "No space left" in answer.line
+
+
+def test_get_says_that_there_is_no_result_to_write(taskwire: Taskwire, tmp_path: Path) -> None:
+    failed = taskwire("submit", DIVIDE, '{"dividend": 1}', "--wait", "--json").json["id"]
+    output = ("--output", f"image={tmp_path / 'x'}")
+    answer = taskwire("get", failed, *output)
+    assert answer.code == 3
+    assert "FAILED" in answer.out
+    assert "there is no result" in answer.line
+    basic = taskwire("get", failed, "--view", "basic", *output)
+    assert (basic.code, basic.out) == (2, "")
+    assert "--view basic" in basic.line
+    assert not (tmp_path / "x").exists()

@@ -6,6 +6,7 @@ import click
 
 from taskwire.v1 import task_pb2
 from taskwire_cli.connection import address_option, connected, json_option
+from taskwire_cli.exits import Exit, Stop
 from taskwire_cli.outcome import output_option, print_task, write_outputs
 
 _VIEWS = {
@@ -38,7 +39,11 @@ def get(
       taskwire get ID --output image=small.png    a bytes field of its result into a file
       taskwire get ID --json | jq -r .state
     """
+    if output and view == "basic":
+        raise click.UsageError("--view basic reads no result that --output could write")
     with connected(address) as client:
         task = client.get(id, _VIEWS[view])
-        write_outputs(task, output, client.schema)
         print_task(task, client.schema, as_json=as_json)
+        if output and not task.HasField("result"):
+            raise Stop("there is no result that --output could write", Exit.REFUSED)
+        write_outputs(task, output, client.schema)

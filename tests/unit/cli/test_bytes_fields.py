@@ -12,6 +12,7 @@ from taskwire.examples.v1.email_tasks_pb2 import EmailAttachment, SendEmailReque
 from taskwire.examples.v1.image_tasks_pb2 import MakeThumbnailRequest
 from taskwire.v1.task_pb2 import Task
 from taskwire_cli.bytes_fields import bytes_at, check_field, put_files
+from taskwire_cli.exits import Stop
 
 
 def test_a_file_fills_a_bytes_field(tmp_path: Path) -> None:
@@ -41,7 +42,9 @@ def test_a_message_of_a_list_is_reached_by_its_number_and_made_when_it_is_missin
         EmailAttachment(content=b"1"),
     ]
     assert bytes_at(mail, "attachments[0].content") == b"1"
-    assert bytes_at(mail, "attachments[2].content") == b""
+    with pytest.raises(Stop, match=r"there is no attachments\[2\]: attachments has 2"):
+        bytes_at(mail, "attachments[2].content")
+    assert len(mail.attachments) == 2
 
 
 @pytest.mark.parametrize(
