@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from taskwire.v1 import options_pb2, task_pb2
 from taskwire.v1 import task_service_pb2 as pb
 from taskwire_core.failure import Code, poison, timed_out, worker_lost
+from taskwire_gateway.admission import Kind
 from tests.gateway.running import NOT_THERE, Running, Worker, refusal
 from tests.support.eventually import eventually_async
 
@@ -213,6 +214,55 @@ async def test_a_disconnect_cancels_when_the_caller_wished_so(running: Running) 
     call.cancel()
     wait = await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id))
     assert wait.task.state == task_pb2.TASK_STATE_CANCELLED
+
+
+CANCELS = ("taskwire-cancel-on-disconnect", "true")
+
+
+class Held:
+    """One method of the store, whose answer waits until it is let go."""
+
+    def __init__(self, running: Running, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        self._method = getattr(running.gateway._store, method)
+        self.reached, self.let_go = asyncio.Event(), asyncio.Event()
+        monkeypatch.setattr(running.gateway._store, method, self._answer)
+
+    async def _answer(self, *arguments: object, **named: object) -> object:
+        answer = await self._method(*arguments, **named)
+        self.reached.set()
+        await self.let_go.wait()
+        return answer
+
+
+async def test_a_task_whose_caller_goes_while_it_is_committed_is_cancelled(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(running, monkeypatch, "submit")
+    call = running.durable(running.shrink().SerializeToString(), ID, CANCELS)
+    await held.reached.wait()
+    task_id = await running.made_by("one")
+    call.cancel()
+    await eventually_async(lambda: running.gateway._hub.watchers == 0)
+    held.let_go.set()
+    wait = await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id))
+    assert wait.task.state == task_pb2.TASK_STATE_CANCELLED
+
+
+async def test_a_known_task_whose_caller_goes_while_it_is_read_is_cancelled(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = running.shrink().SerializeToString()
+    first = running.durable(data, ID)
+    task_id = await running.made_by("one")
+    held = Held(running, monkeypatch, "tasks")
+    call = running.durable(data, ID, CANCELS)
+    await held.reached.wait()
+    call.cancel()
+    await eventually_async(lambda: running.gateway._admission.open(Kind.DURABLE) < 2)
+    held.let_go.set()
+    wait = await running.tasks.WaitTask(pb.WaitTaskRequest(id=task_id))
+    assert wait.task.state == task_pb2.TASK_STATE_CANCELLED
+    assert (await refusal(first)).reason == "TASK_CANCELLED"
 
 
 async def test_an_unserved_method_is_unimplemented_with_near_matches(running: Running) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -46,6 +46,9 @@ _MARGIN_S = 0.2
 """We answer so long before the caller's deadline, so that the answer still arrives."""
 _FINAL = ("grpc-retry-pushback-ms", "-1")
 """Tells gRPC's own retry that there is nothing to wait for: an ended task stays as it has ended."""
+
+_Submit = Callable[[task_service_pb2.SubmitTaskRequest, str, bytes], Awaitable[Accepted]]
+"""Of a request, its owner and the id of the task if it is a new one."""
 
 
 class DurableCalls:
@@ -84,31 +87,56 @@ class DurableCalls:
     async def _serve(self, task_type: TaskType, data: bytes, call: Call) -> bytes:
         wishes = read_metadata(metadata_of(call.context))
         request = _request(task_type, data, wishes)
-        async with self._attached(request, call) as (slot, task):
-            call.trailers.append((TASK_ID, to_text(task.id)))
-            if not wishes.request_id:
-                await call.context.send_initial_metadata(((TASK_ID, to_text(task.id)),))
-            try:
-                ended = await self._ended(slot, task, call)
-            except asyncio.CancelledError:
-                if wishes.cancel_on_disconnect and not self._hub.draining:
-                    self._cancel_later(task.id, call.owner)
-                raise
+        if wishes.cancel_on_disconnect:
+            ended = await self._until_gone(request, call)
+        else:
+            ended = await self._outcome(request, call, self._submit)
         if ended.state is not State.SUCCEEDED:
             call.trailers.append(_FINAL)
         if ARMED:
             hit("durable.answering")
         return self._answer(ended)
 
+    async def _until_gone(self, request: task_service_pb2.SubmitTaskRequest, call: Call) -> Task:
+        """The outcome of a task that is cancelled if the caller goes, but not if this server does.
+
+        What is being committed at that moment is cancelled as soon as it is.
+        """
+        owner = call.owner
+        submission: asyncio.Task[Accepted] | None = None
+
+        async def submit(
+            request: task_service_pb2.SubmitTaskRequest, owner: str, task_id: bytes
+        ) -> Accepted:
+            nonlocal submission
+            submission = asyncio.create_task(self._submit(request, owner, task_id))
+            return await asyncio.shield(submission)
+
+        try:
+            return await self._outcome(request, call, submit)
+        except asyncio.CancelledError:
+            if submission is not None and not self._hub.draining:
+                self._cancel_later(submission, owner)
+            raise
+
+    async def _outcome(
+        self, request: task_service_pb2.SubmitTaskRequest, call: Call, submit: _Submit
+    ) -> Task:
+        async with self._attached(request, call, submit) as (slot, task):
+            call.trailers.append((TASK_ID, to_text(task.id)))
+            if not request.request_id:
+                await call.context.send_initial_metadata(((TASK_ID, to_text(task.id)),))
+            return await self._ended(slot, task, call)
+
     @asynccontextmanager
     async def _attached(
-        self, request: task_service_pb2.SubmitTaskRequest, call: Call
+        self, request: task_service_pb2.SubmitTaskRequest, call: Call, submit: _Submit
     ) -> AsyncIterator[tuple[Slot, Task]]:
         """The new task, or the one that the request id has made before, watched."""
         task_id = new_id()
         # Subscribed before it exists: the task may end before we could ask for it.
         async with self._hub.watch(task_id, terminal_only=True) as slot:
-            accepted = await self._submit(request, call, task_id)
+            accepted = await submit(request, call.owner, task_id)
             if accepted.task.id == task_id:
                 slot.start_after(accepted.task.version)
                 yield slot, accepted.task
@@ -119,11 +147,9 @@ class DurableCalls:
             yield slot, task
 
     async def _submit(
-        self, request: task_service_pb2.SubmitTaskRequest, call: Call, task_id: bytes
+        self, request: task_service_pb2.SubmitTaskRequest, owner: str, task_id: bytes
     ) -> Accepted:
-        return await self._submitting.submit(
-            request, owner=call.owner, task_id=task_id, input_path=""
-        )
+        return await self._submitting.submit(request, owner=owner, task_id=task_id, input_path="")
 
     async def _ended(self, slot: Slot, task: Task, call: Call) -> Task:
         if task.state.terminal:
@@ -148,18 +174,22 @@ class DurableCalls:
             raise StatusError(_with_task_id(status, task.id))
         raise _not_done(task)
 
-    def _cancel_later(self, task_id: bytes, owner: str) -> None:
-        cancel = asyncio.create_task(self._cancel(task_id, owner))
+    def _cancel_later(self, submission: asyncio.Task[Accepted], owner: str) -> None:
+        cancel = asyncio.create_task(self._cancel(submission, owner))
         self._cancels.add(cancel)
         cancel.add_done_callback(self._cancels.discard)
 
-    async def _cancel(self, task_id: bytes, owner: str) -> None:
+    async def _cancel(self, submission: asyncio.Task[Accepted], owner: str) -> None:
+        try:
+            task = (await submission).task
+        except (RequestError, StoreUnavailable):
+            return  # There is no task.
         reason = "The caller has gone."
         try:
-            await self._cancelling.cancel(task_id, owner=owner, reason=reason)
+            await self._cancelling.cancel(task.id, owner=owner, reason=reason)
         except (RequestError, StoreUnavailable):
             log.warning(
-                "a task whose caller has gone was not cancelled", extra={"task": to_text(task_id)}
+                "a task whose caller has gone was not cancelled", extra={"task": to_text(task.id)}
             )
 
 
