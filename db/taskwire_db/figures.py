@@ -49,10 +49,15 @@ def read_figures(reader: Reader) -> Figures:
 
 
 def _oldest(reader: Reader, tasks: Mapping[tuple[str, str, str], int]) -> dict[str, float]:
-    queues = sorted({queue for state, _, queue in tasks if state == State.QUEUED.name})
+    queued: Counter[str] = Counter()
+    for (state, _, queue), count in tasks.items():
+        if state == State.QUEUED.name:
+            queued[queue] += count
+    # Callers may choose names of queues, and must not crowd out those where work waits.
+    queues = [queue for queue, _ in queued.most_common(_MOST_QUEUES)]
     return {
         row.name: _seconds(row.oldest_due_us, row.now_us)
-        for row in queue_rows(reader, queues[:_MOST_QUEUES])
+        for row in queue_rows(reader, queues)
         if row.oldest_due_us is not None
     }
 
