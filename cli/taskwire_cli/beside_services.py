@@ -107,6 +107,8 @@ class _Pair:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._hand_on)
         self._children += [self._start(service) for service in ("gateway", "worker")]
+        if self._told_to_end:  # While there was nobody yet to hand the signal to.
+            self._hand_on(signal.SIGTERM, None)
         # Threads wait for the children, so that the main thread is free for signals.
         for child in self._children:
             threading.Thread(target=self._wait, args=(child,), daemon=True).start()
