@@ -23,12 +23,13 @@ LINES = [pb.OrderLine(article="Tea & biscuits", quantity=2, unit_cents=450)]
 def charge(order_id: str, card_token: str, cents: int) -> str:
     """The payment's id, by an ordinary stub.
 
-    The order is the request id: whoever asks again for it gets the same payment.
+    The order and its card are the request id: whoever asks again gets the same payment, and
+    another card than one that was declined is another request.
     """
     options = [("grpc.service_config", service_config())]
     request = pb.ChargeCardRequest(order_id=order_id, card_token=card_token, cents=cents)
     with grpc.insecure_channel(ADDRESS, options=options) as channel:
-        metadata = [("taskwire-request-id", f"charge-{order_id}")]
+        metadata = [("taskwire-request-id", f"charge-{order_id}-{card_token}")]
         stub = OrderTasksStub(channel)
         answer: pb.ChargeCardResponse = stub.ChargeCard(request, metadata=metadata, timeout=60)
         return answer.payment_id
