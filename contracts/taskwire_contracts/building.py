@@ -28,11 +28,12 @@ def build(directory: Path, out: Path, python_out: Path | None = None) -> Contrac
     there too.
 
     Raises:
-        ConfigurationError: the folder has no .proto, protoc refuses one, or the result does
-            not load; the text is protoc's own complaint, in one line.
+        ConfigurationError: the folder has no .proto, protoc refuses one, the result does not
+            load or cannot be written; the text is protoc's own complaint, in one line.
     """
     sources = _sources(directory)
-    out.parent.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (out.parent, python_out)):
+        _make(folder)
     _compile(directory, sources, out)
     contracts = load([out])
     check_rules(contracts)
@@ -49,6 +50,13 @@ def _sources(directory: Path) -> list[str]:
     if not sources:
         raise ConfigurationError(f"the folder {directory} holds no .proto file")
     return sources
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 def _compile(directory: Path, sources: Sequence[str], out: Path) -> None:
@@ -68,7 +76,6 @@ def _generate_python(image: Path, sources: Sequence[str], out: Path) -> None:
     No wheel brings `buf.validate.validate_pb2`; to the protobuf runtime the rules are then
     unknown options, which it keeps and protovalidate reads.
     """
-    out.mkdir(parents=True, exist_ok=True)
     files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes())
     for file in files.file:
         if RULES_FILE in file.dependency:

@@ -41,6 +41,19 @@ def protos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("option", ["--out", "--python-out"])
+def test_a_place_that_cannot_be_written_to_is_refused(
+    bare: Taskwire, protos: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    places = {"--out": tmp_path / "set.binpb", option: tmp_path / "file" / "below"}
+    given = [str(each) for pair in places.items() for each in pair]
+    answer = bare("contracts", "build", str(protos), *given)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"cannot write to {tmp_path / 'file'}" in answer.line
+    assert not (tmp_path / "set.binpb").exists()
+
+
 def test_what_is_built_is_served_and_run(bare: Taskwire, protos: Path, tmp_path: Path) -> None:
     out, python = tmp_path / "set.binpb", tmp_path / "python"
     built = bare("contracts", "build", str(protos), "--out", str(out), "--python-out", str(python))
