@@ -126,6 +126,13 @@ async def test_metadata_that_cannot_be_read_is_refused(
     assert list(refused.violations) == [key]
 
 
+async def test_a_label_that_is_given_twice_is_refused(running: Running) -> None:
+    twice = [("taskwire-label", "team=web"), ("taskwire-label", "team = ops")]
+    refused = await refusal(running.durable(running.shrink().SerializeToString(), *twice))
+    assert refused.reason == "INVALID_METADATA"
+    assert refused.violations == {"taskwire-label": "must be given once for each label"}
+
+
 async def test_invalid_fields_have_the_paths_of_the_request_itself(running: Running) -> None:
     refused = await refusal(running.durable(running.shrink(width=0).SerializeToString()))
     assert refused.reason == "FIELD_VIOLATION"

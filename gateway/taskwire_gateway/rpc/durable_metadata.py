@@ -38,7 +38,8 @@ def read_metadata(pairs: Sequence[tuple[str, str | bytes]]) -> DurableMetadata:
     """The wishes in a call's metadata; keys of others are left alone.
 
     Raises:
-        InvalidRequest: a key is unknown, given twice, or its value cannot be understood.
+        InvalidRequest: a key is unknown, it or a label is given twice, or its value cannot be
+            understood.
     """
     ours = [(key, _text(value)) for key, value in pairs if key.startswith(PREFIX)]
     if not ours:
@@ -61,10 +62,12 @@ def _text(value: str | bytes) -> str:
 
 def _read_one(key: str, text: str, values: dict[str, Any], problems: list[FieldViolation]) -> None:
     if key == LABEL:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name:
             problems.append(FieldViolation(key, "must be key=value"))
-        values["labels"][name.strip()] = value.strip()
+        if name in values["labels"]:
+            problems.append(FieldViolation(key, "must be given once for each label"))
+        values["labels"][name] = value
         return
     name, parser = _PARSERS[key]
     if name in values:
