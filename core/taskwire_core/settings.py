@@ -53,6 +53,13 @@ def parse_duration(value: str) -> timedelta:
         raise ValueError("must be a duration of less than a million years") from None
 
 
+def _lease(value: str) -> timedelta:
+    duration = parse_duration(value)
+    if duration < timedelta(seconds=1):
+        raise ValueError("must be 1s or more: it is renewed four times in that time")
+    return duration
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
@@ -153,8 +160,8 @@ class Settings:
     )
     lease_ttl: timedelta = _setting(
         timedelta(seconds=20),
-        "how long a silent process is believed to be alive",
-        parse_duration,
+        "how long a silent process is believed to be alive; 1s or more",
+        _lease,
     )
     cancel_grace: timedelta = _setting(
         timedelta(seconds=5),

@@ -102,6 +102,12 @@ def test_durations_have_a_unit(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize("text", ["0s", "1ms", "0.9s"])
+def test_a_lease_that_has_ended_before_it_is_renewed_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="TASKWIRE_LEASE_TTL must be 1s or more"):
+        read_settings({"TASKWIRE_LEASE_TTL": text})
+
+
 @pytest.mark.parametrize(
     "text", ["", "30", "s", "-1s", "1 s", "1w", "1e3s", "1m30s", "9" * 20 + "d", "9" * 400 + "s"]
 )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 
 from taskwire_core.failure import worker_lost
 from taskwire_worker.held import HeldTask
-from taskwire_worker.outcome import Failed, Killed, Outcome
+from taskwire_worker.outcome import Failed, NotBegun, Outcome
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class EventLoop:
 
     def _begin(self, held: HeldTask, attempt: Attempt, done: Callable[[Outcome], None]) -> None:
         if held.stop.is_set():
-            done(Killed())
+            done(NotBegun())
             return
         task = self._loop.create_task(attempt())
         cancel = functools.partial(self._cancel, task)
@@ -90,7 +90,7 @@ class EventLoop:
 
 def _outcome_of(task: asyncio.Task[Outcome]) -> Outcome:
     if task.cancelled():  # before its first step
-        return Killed()
+        return NotBegun()
     if (defect := task.exception()) is not None:
         _LOG.error("attempt could not be run", exc_info=defect)
         return Failed(worker_lost())

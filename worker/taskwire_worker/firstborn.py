@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -23,6 +23,8 @@ from taskwire_worker.spawn import Child
 
 RunChild = Callable[[int, int], None]
 """The main of a worker process: the descriptor of its pipe, and the supervisor's number."""
+
+_PAUSE_S = 0.01
 
 
 class Firstborn:
@@ -87,13 +89,12 @@ class ForkedProcess:
         Raises:
             subprocess.TimeoutExpired: It has not within `timeout` seconds.
         """
-        if self.poll() is None:
-            end = os.pidfd_open(self.pid)
-            select.select([end], [], [], timeout)
-            os.close(end)
-        code = self.poll()
-        if code is None:
-            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
+        until = float("inf") if timeout is None else time.monotonic() + timeout
+        # Not by a descriptor, of which there may be none left.
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
+            time.sleep(_PAUSE_S)
         return code
 
     def kill(self) -> None:

@@ -22,10 +22,11 @@ _EARLY_CANCELS_KEPT = 1024
 class HeldTask:
     """One claimed attempt, with the database's clock carried on by this host's monotonic one.
 
-    `on_loop` says that it takes a place on the event loop instead of a thread.
+    `on_loop` says that it takes a place on the event loop instead of a thread, and `over` that
+    it has ended.
     """
 
-    __slots__ = ("begun_at", "claimed_at", "dispatch", "ends_at", "on_loop", "stop", "task")
+    __slots__ = ("begun_at", "claimed_at", "dispatch", "ends_at", "on_loop", "over", "stop", "task")
 
     def __init__(
         self, task: Task, dispatch: Dispatch, claimed_at: float, *, on_loop: bool = False
@@ -34,6 +35,7 @@ class HeldTask:
         self.dispatch = dispatch
         self.claimed_at = self.begun_at = claimed_at
         self.on_loop = on_loop
+        self.over = False
         self.stop = StopSignal()
         deadline = task.run_deadline_us
         # The claim set update_time: the difference does not depend on this host's wall clock.

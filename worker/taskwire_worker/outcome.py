@@ -1,6 +1,6 @@
 """How an attempt that ran here ends: pure decisions, from what happened to a settlement.
 
-What happened is one of four things (`Outcome`); `core` knows the arithmetic of retries.
+What happened is one of five things (`Outcome`); `core` knows the arithmetic of retries.
 """
 
 from __future__ import annotations
@@ -74,11 +74,16 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
+class NotBegun:
+    """The attempt had to stop before its handler was called."""
+
+
+@dataclass(frozen=True, slots=True)
 class Killed:
     """The attempt's own process was killed: its time was up, or it did not stop when told."""
 
 
-Outcome = Returned | Failed | Died | Killed
+Outcome = Returned | Failed | Died | NotBegun | Killed
 
 
 def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> Settlement:
@@ -94,6 +99,8 @@ def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> S
             return recovery.succeeded(task, result)
         case _ if stop is Stop.CANCEL:
             return recovery.failed(task, _stopped(outcome), now_us=now_us)
+        case NotBegun() if stop is not None:
+            return recovery.handed_back(task, _WHY_GIVEN_BACK[stop])
         case _ if stop is not None:
             return _given_back(task, stop, now_us=now_us)
         case Failed(failure, delay):
@@ -101,7 +108,7 @@ def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> S
             return recovery.failed(task, failure, now_us=now_us, delay_us=delay_us)
         case Died():
             return recovery.lost(task, now_us=now_us, alone=True)
-        case Killed():
+        case Killed() | NotBegun():
             # Killed at the deadline by this host's monotonic clock, which the wall clock has
             # not reached: it timed out all the same.
             return recovery.overran(task, now_us=now_us)

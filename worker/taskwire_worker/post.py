@@ -113,7 +113,7 @@ class Post:
     def heard(self, message: FromChild) -> None:
         """The process has said something."""
         match message:
-            case Loaded() as loaded:
+            case Loaded() as loaded if self.phase is Phase.LOADING:
                 self.phase = Phase.REGISTERING
                 self._heart.register(self._row(loaded))
             case Refused(problem) if self._has_worked:

@@ -42,13 +42,19 @@ class ProgressBoard:
         self._newest: dict[HeldTask, _Newest] = {}
 
     def report(self, held: HeldTask, report: ProgressReport) -> None:
-        """Notes that `held` is this far, and rings at once unless it has just been rung."""
+        """Notes that `held` is this far, and rings at once unless it has just been rung.
+
+        Nothing of a task that has ended: what its handler left behind may still report.
+        """
         ring = _ring(held, report)
         now = time.monotonic()
         with self._lock:
             newest = self._newest.get(held)
             if newest is None:
                 newest = self._newest[held] = _Newest(ring, stored_at=now)
+            if held.over:  # asked after the entry was made: it may end at any moment
+                del self._newest[held]
+                return
             newest.ring = ring
             due = now - newest.rung_at >= RING_INTERVAL_S
             if due:
@@ -57,7 +63,8 @@ class ProgressBoard:
             self._doorbell.progress([ring])
 
     def forget(self, held: HeldTask) -> None:
-        """Drops what is not sent yet of a task that has ended."""
+        """Drops what is not sent yet of a task that has ended, and what comes later."""
+        held.over = True
         # Most tasks never report: they must not take a lock for it.
         if held in self._newest:
             with self._lock:

@@ -18,7 +18,7 @@ from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask, HeldTasks
 from taskwire_worker.isolation.run import deadline_of, parent_of
-from taskwire_worker.outcome import Failed, Killed, Outcome, decide
+from taskwire_worker.outcome import Failed, NotBegun, Outcome, decide
 from taskwire_worker.progress import ProgressBoard
 from taskwire_worker.run import Services, call, call_async
 
@@ -102,8 +102,7 @@ class Runner:
 
     def _outcome(self, held: HeldTask) -> Outcome:
         if held.stop.is_set():
-            # Told to stop before it began: nothing of it has run.
-            return Killed()
+            return NotBegun()
         handler = self._handlers[held.task.type]
         # After a crash a task runs alone, so that nobody suffers if it was the culprit.
         if handler.isolation is Isolation.PROCESS or held.task.solo:

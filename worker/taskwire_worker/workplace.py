@@ -78,12 +78,13 @@ def load_workplace(
         paths = [Path(path) for path in settings.contracts]
         contracts = taskwire_contracts.load(paths, examples=examples)
     handlers = load_handlers(modules, contracts)
-    needed = dict.fromkeys(h.task_type.options.queue for h in handlers.values())
+    needed = [h.task_type.options.queue for h in handlers.values()]
     return Workplace(
         settings=settings,
         contracts=contracts,
         handlers=handlers,
-        queues=settings.worker_queues or tuple(needed),
+        # Each once: every queue has one consumer.
+        queues=tuple(dict.fromkeys(settings.worker_queues or needed)),
         isolation=ChildSetup(
             modules=modules,
             contracts=settings.contracts,

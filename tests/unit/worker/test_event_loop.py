@@ -20,7 +20,7 @@ from taskwire_core.failure import FailureKind
 from taskwire_worker.event_loop import EventLoop
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask
-from taskwire_worker.outcome import Failed, Killed, Outcome, Returned, Stop
+from taskwire_worker.outcome import Failed, Killed, NotBegun, Outcome, Returned, Stop
 from taskwire_worker.run import call_async
 from tests.unit.worker import fakes
 
@@ -137,12 +137,15 @@ def test_a_coroutine_is_cancelled_at_its_deadline(start: Start) -> None:
 
 def test_a_cleanup_that_hangs_is_cancelled_after_the_grace(start: Start) -> None:
     async def handler(_request: DivideRequest, _context: TaskContext) -> None:
+        begun.set()
         try:
             await asyncio.sleep(LONG_S)
         finally:
             await asyncio.sleep(LONG_S)
 
+    begun = threading.Event()
     attempt = start(handler)
+    assert begun.wait(10)
     attempt.held.tell_to_stop(Stop.CANCEL)
 
     assert attempt.outcome() == Killed()
@@ -181,7 +184,7 @@ def test_what_was_told_to_stop_before_it_began_never_begins(start: Start) -> Non
     attempt.held.tell_to_stop(Stop.CANCEL)
     go_on.set()
 
-    assert attempt.outcome() == Killed()
+    assert attempt.outcome() == NotBegun()
     assert isinstance(first.outcome(), Failed)
     assert not ran
 

@@ -136,6 +136,19 @@ tell(child.reap())
     assert facts == [-9]
 
 
+def test_one_is_waited_for_although_there_is_no_descriptor_left() -> None:
+    program = """
+import resource
+child = firstborn.next()
+child.pipe.recv()
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+child.pipe.send("end")
+tell(child.process.wait(20))
+"""
+    facts, _, _ = told(program)
+    assert facts == [0]
+
+
 def test_a_wait_ends_when_its_time_is_over_and_a_kill_is_waited_for() -> None:
     program = """
 import subprocess

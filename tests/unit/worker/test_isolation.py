@@ -26,7 +26,7 @@ from taskwire_core.failure import Code, FailureKind
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation import ChildSetup, IsolationPool
 from taskwire_worker.isolation import pool as pool_module
-from taskwire_worker.outcome import Died, Failed, Killed, Outcome, Returned, Stop
+from taskwire_worker.outcome import Died, Failed, Killed, NotBegun, Outcome, Returned, Stop
 from taskwire_worker.run import Services
 from taskwire_worker.spawn import Child
 from tests.support.eventually import eventually
@@ -134,6 +134,17 @@ def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: Isolati
         pool.run(flaky(OBEY), told(broken))
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_handler_is_not_called_when_it_is_to_stop_before_its_process_is_there(
+    pool: IsolationPool,
+) -> None:
+    pid = pid_of_work(pool)
+    held = flaky(DIE)
+    held.tell_to_stop(Stop.DRAIN)
+
+    assert pool.run(held, IGNORED) == NotBegun()
+    assert pid_of_work(pool) == pid
 
 
 def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationPool) -> None:

@@ -20,6 +20,7 @@ from taskwire_worker.outcome import (
     Died,
     Failed,
     Killed,
+    NotBegun,
     Outcome,
     Returned,
     Stop,
@@ -262,7 +263,9 @@ def test_a_result_is_a_success() -> None:
     assert (settlement.event, settlement.result) == (Event.SUCCESS, RESULT.result)
 
 
-@pytest.mark.parametrize("outcome", [RESULT, raised(errors.NotFound()), Died(), Killed()])
+@pytest.mark.parametrize(
+    "outcome", [RESULT, raised(errors.NotFound()), Died(), Killed(), NotBegun()]
+)
 def test_after_the_deadline_everything_is_a_timeout(outcome: Outcome) -> None:
     settlement = settle(outcome, late_s=0.1)
 
@@ -278,7 +281,7 @@ def test_a_kill_before_the_wall_clock_agrees_is_a_timeout_too() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", [raised(errors.Cancelled()), raised(KeyError()), Killed(), Died()]
+    "outcome", [raised(errors.Cancelled()), raised(KeyError()), Killed(), NotBegun(), Died()]
 )
 def test_whatever_a_cancelled_attempt_ends_with_it_is_not_retried(outcome: Outcome) -> None:
     settlement = settle(outcome, stop=Stop.CANCEL)
@@ -306,6 +309,13 @@ def test_a_begun_at_most_once_task_that_the_worker_must_give_up_is_lost(stop: St
     assert settlement.target is State.FAILED
     assert settlement.failure is not None
     assert settlement.failure.kind is FailureKind.WORKER_LOST
+
+
+@pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.LEASE])
+def test_an_at_most_once_task_whose_handler_was_not_called_yet_is_handed_back(stop: Stop) -> None:
+    settlement = settle(NotBegun(), running(at_most_once=True), stop=stop)
+
+    assert settlement.event is Event.HANDED_BACK
 
 
 def test_a_death_alone_counts_and_the_third_is_poison() -> None:

@@ -17,7 +17,7 @@ import pytest
 from taskwire_admin.instruments import Instruments
 from taskwire_core.settings import Settings
 from taskwire_worker import post as post_module
-from taskwire_worker.control import Ended, FromChild, Unclaimed
+from taskwire_worker.control import Ended, FromChild, Loaded, Unclaimed
 from taskwire_worker.heart import Heart, News
 from taskwire_worker.observation import Observations
 from taskwire_worker.post import Phase, Post
@@ -140,6 +140,17 @@ def ends_itself(last_words: Sequence[FromChild]) -> Callable[[], Child]:
         return Child(process, Connection(ours.detach()))
 
     return start
+
+
+def test_what_a_process_had_said_before_a_drain_killed_it_does_not_register_it(
+    heart: Heart, book: FakeBook
+) -> None:
+    post = post_of(heart, ends_itself([Loaded(types=(), queues=(), slots=1)]))
+    post.fill()
+    post.drain(0)
+    eventually(post.ended)
+    assert post.deaths == 0
+    eventually(lambda: book.retired_ones == [post.worker_id])
 
 
 @pytest.mark.parametrize("code_0_after", [(), (Unclaimed(0),)])

@@ -57,6 +57,16 @@ def test_reports_in_quick_succession_are_one_ring_with_the_newest(scene: Scene) 
     assert len(scene.rung()) <= 3
 
 
+def test_what_reports_after_the_end_of_its_task_is_not_heard(scene: Scene) -> None:
+    scene.report(0.1)
+    scene.board.forget(scene.held)
+
+    scene.report(0.2)
+
+    assert scene.rung() == [0.1]
+    assert not scene.board._newest
+
+
 def test_two_tasks_do_not_wait_for_each_other(scene: Scene) -> None:
     scene.report(0.1)
     scene.board.report(held(), ProgressReport(0.2))

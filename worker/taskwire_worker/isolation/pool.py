@@ -19,7 +19,7 @@ from taskwire_core.failure import worker_lost
 from taskwire_worker.held import HeldTask
 from taskwire_worker.isolation.run import IsolatedRun
 from taskwire_worker.isolation.wire import ChildSetup, NotReady
-from taskwire_worker.outcome import Died, Failed, Outcome
+from taskwire_worker.outcome import Died, Failed, NotBegun, Outcome
 from taskwire_worker.run import Services
 from taskwire_worker.spawn import Child, spawn
 
@@ -61,6 +61,9 @@ class IsolationPool:
             except ChildDidNotStart as error:
                 _LOG.error("isolation child did not start", extra={"problem": str(error)})
                 break
+            if held.stop.is_set():  # while the child was started
+                self._put_back(child, reusable=True)
+                return NotBegun()
             run = self._run_in(child, held, services)
             try:
                 outcome = run.wait()
