@@ -9,6 +9,7 @@ exception's text came by it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from taskwire_core.scope import current_scope
 
@@ -19,14 +20,17 @@ _TELLING_NAMES = (
     r"|credentials?|authorization|cookie|signature|pepper"
 )
 _OF_KEY = r"[\w+=-]"
-_LONGEST_USER = 1_000
+_OF_USER = r"[\w.+-]"
+# Callers choose the texts, and a search keeps the interpreter. So each of these reads a text about
+# once: none begins with a repetition but where a piece begins, and what follows a repetition is
+# none of its characters, so that nothing is gained by giving some back (`++`, `?>`).
 _PATTERNS = [
     # A PEM block, also one whose end was cut off.
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)", re.DOTALL), MASK),
-    (re.compile(rf"(\b[a-zA-Z][\w+.-]{{0,20}}://)\S{{0,{_LONGEST_USER}}}@"), rf"\1{MASK}@"),
+    (re.compile(r"(?<!\S)((?>\S*?://))\S*@"), rf"\1{MASK}@"),
     (
         re.compile(
-            rf"([\w.-]{{0,40}}(?:{_TELLING_NAMES})[\w-]{{0,40}}[\"']?\s{{0,3}}(?:=>|[=:])\s{{0,3}})"
+            rf"((?>{_TELLING_NAMES})[\w-]{{0,40}}+[\"']?+\s{{0,3}}+(?:=>|[=:])\s{{0,3}})"
             r"(?:(?:bearer|basic|digest)\s+)?(?:\"[^\"]*\"?|'[^']*'?|[^\s,;&)}\]]+)",
             re.IGNORECASE,
         ),
@@ -34,13 +38,12 @@ _PATTERNS = [
     ),
     (re.compile(r"\b(bearer)\s+[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"\btw_\w+"), MASK),
-    (re.compile(r"[\w.+-]{1,64}@(?=[\w-]+\.[\w.-]+)"), f"{MASK}@"),
+    (re.compile(rf"(?<!{_OF_USER}){_OF_USER}++@(?=[\w-]+\.[\w.-]+)"), f"{MASK}@"),
     # PostgreSQL repeats values of rows in these.
     (re.compile(r"\b(DETAIL|CONTEXT|HINT|QUERY|LINE \d+):[^\n]*"), rf"\1: {MASK}"),
     # Hexadecimal digests and keys, longer than an id of ours.
     (re.compile(r"\b[0-9a-fA-F]{40,}\b"), MASK),
-    # What mixes digits with both cases for so long is no name. It is looked for where such a
-    # piece begins and nowhere within it, or a long one would be read once for each character.
+    # What mixes digits with both cases for so long is no name.
     (
         re.compile(
             rf"(?<!{_OF_KEY})(?={_OF_KEY}*\d)(?={_OF_KEY}*[a-z])(?={_OF_KEY}*[A-Z]){_OF_KEY}{{20,}}",
@@ -53,6 +56,8 @@ _PATTERNS = [
 _WORD = re.compile(r"\w{3,}")
 _SHARED_CHARS = 6
 _MOST_SEARCHED = 64 * 1024
+_MOST_COMPARED = 256 * 1024 * 1024
+"""How many characters of an input are compared with the words of a text, one word after another."""
 
 
 def scrubbed(text: str) -> str:
@@ -77,12 +82,32 @@ def without(text: str, private: bytes) -> str:
         # A letter that is two letters in lower case: positions would not fit any more.
         return MASK
     hidden = [False] * len(text)
-    for word in _WORD.finditer(lowered):
-        if word[0] in known:
-            hidden[word.start() : word.end()] = [True] * len(word[0])
-    # Large inputs are searched for words only: there are too many pieces to look for.
-    if len(known) <= _MOST_SEARCHED:
-        for start in range(len(text) - _SHARED_CHARS + 1):
-            if lowered[start : start + _SHARED_CHARS] in known:
-                hidden[start : start + _SHARED_CHARS] = [True] * _SHARED_CHARS
+    for start, end in (*_shared_words(lowered, known), *_shared_pieces(lowered, known)):
+        hidden[start:end] = [True] * (end - start)
     return re.sub("\0+", MASK, "".join("\0" if h else c for c, h in zip(text, hidden, strict=True)))
+
+
+def _shared_words(text: str, known: str) -> Iterator[tuple[int, int]]:
+    """Where the words of `text` stand that `known` contains, and those too many to look for."""
+    shared: dict[str, bool] = {}
+    for found in _WORD.finditer(text):
+        word = found[0]
+        if word not in shared:
+            too_many = len(shared) * len(known) > _MOST_COMPARED
+            shared[word] = too_many or word in known
+        if shared[word]:
+            yield found.span()
+
+
+def _shared_pieces(text: str, known: str) -> Iterator[tuple[int, int]]:
+    """Where `text` has a piece of `known`. Large inputs have too many pieces to look for."""
+    if len(known) > _MOST_SEARCHED:
+        return
+    shared = set(_pieces(text)).intersection(_pieces(known))
+    for start, piece in enumerate(_pieces(text)):
+        if piece in shared:
+            yield start, start + _SHARED_CHARS
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[end - _SHARED_CHARS : end] for end in range(_SHARED_CHARS, len(text) + 1))

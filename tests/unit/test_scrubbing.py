@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import pytest
 
+from taskwire_core import scrubbing
 from taskwire_core.scrubbing import scrubbed, without
 
 SECRET = "hunter2Canary"
@@ -50,9 +54,24 @@ def test_a_long_token_is_masked_without_any_word_before_it(token: str) -> None:
     assert scrubbed(f"invalid: {token}, sorry") == "invalid: ***, sorry"
 
 
-def test_a_rule_of_dashes_is_read_once_and_not_once_for_each_dash() -> None:
-    rule = "-" * 200_000
-    assert scrubbed(rule) == rule
+@pytest.mark.parametrize("piece", ["-", "x", "pass", "x://", "."])
+def test_a_long_text_is_read_once_and_not_once_for_each_character(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    assert scrubbed(text) == text
+
+
+@pytest.mark.parametrize("pattern", [pattern.pattern for pattern, _ in scrubbing._PATTERNS])
+def test_no_pattern_begins_with_a_repetition_at_every_character(pattern: str) -> None:
+    """Such a one reads all that it repeats once for each of its characters."""
+    first: Any = import_module("re._parser").parse(pattern)[0]
+    while str(first[0]) == "SUBPATTERN":
+        first = first[1][-1][0]
+    assert "REPEAT" not in str(first[0])
+
+
+def test_a_user_is_masked_whole_however_long_it_is() -> None:
+    assert scrubbed(f"{'a' * 5000}@example.com") == "***@example.com"
+    assert scrubbed(f"amqp://{'a' * 5000}@rabbit") == "amqp://***@rabbit"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +109,43 @@ def test_no_part_of_the_input_is_repeated(text: str, shown: str) -> None:
 def test_a_large_input_is_searched_for_words() -> None:
     private = b"x" * 5_000_000 + b" hunter2 "
     assert without("not hunter2 again", private) == "not *** again"
+
+
+class CountedText(str):
+    searches: list[object]
+
+    def lower(self) -> CountedText:
+        return self
+
+    def __contains__(self, piece: object) -> bool:
+        self.searches.append(piece)
+        return super().__contains__(piece)  # type: ignore[operator]  # it is a str
+
+
+class CountedBytes(bytes):
+    """Bytes whose text notes what is searched for in it."""
+
+    searches: list[object]
+
+    def decode(self, *args: str) -> CountedText:
+        text = CountedText(super().decode(*args))
+        text.searches = self.searches = []
+        return text
+
+
+def test_an_input_is_searched_once_for_each_word_and_not_for_each_piece() -> None:
+    private = CountedBytes(b"xyz abab " * 1000)
+    assert without("ab cd is abab and xyz " * 100, private)
+    assert sorted(map(str, private.searches)) == ["abab", "and", "xyz"]
+
+
+def test_words_that_are_too_many_for_a_large_input_are_masked_unseen() -> None:
+    size = 1024 * 1024
+    private = CountedBytes(b"-" * size)
+    most = scrubbing._MOST_COMPARED // size + 1
+    words = [f"w{number:05}" for number in range(most + 2)]
+    assert without(" ".join(words), private) == " ".join([*words[:most], "***", "***"])
+    assert len(private.searches) == most
 
 
 def test_no_input_masks_nothing() -> None:
