@@ -23,6 +23,7 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
         case 1:
             os._exit(7)
         case 2:
+            context.progress(fraction=0.5, message="hanging")
             while True:
                 time.sleep(1)
         case 3:

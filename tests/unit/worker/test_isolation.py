@@ -73,9 +73,11 @@ def told(report: Callable[[ProgressReport], None]) -> Services:
 IGNORED = told(lambda report: None)
 
 
-def start(pool: IsolationPool, held: HeldTask) -> tuple[threading.Thread, list[Outcome]]:
+def start(
+    pool: IsolationPool, held: HeldTask, services: Services = IGNORED
+) -> tuple[threading.Thread, list[Outcome]]:
     outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, IGNORED)), daemon=True)
+    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, services)), daemon=True)
     thread.start()
     return thread, outcomes
 
@@ -157,7 +159,9 @@ def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationP
 
 def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace(pool: IsolationPool) -> None:
     held = flaky(HANG)
-    thread, outcomes = start(pool, held)
+    reports: list[ProgressReport] = []
+    thread, outcomes = start(pool, held, told(reports.append))
+    eventually(lambda: reports, what="the handler has begun")
 
     held.tell_to_stop(Stop.CANCEL)
     thread.join(10)
@@ -169,9 +173,7 @@ def test_a_handler_that_heeds_a_cancel_is_not_killed(pool: IsolationPool) -> Non
     before = pid_of_work(pool)
     held = flaky(OBEY)
     reports: list[ProgressReport] = []
-    outcomes: list[Outcome] = []
-    thread = threading.Thread(target=lambda: outcomes.append(pool.run(held, told(reports.append))))
-    thread.start()
+    thread, outcomes = start(pool, held, told(reports.append))
     eventually(lambda: reports, what="the handler has begun")
 
     held.tell_to_stop(Stop.CANCEL)
