@@ -20,7 +20,7 @@ class Planned(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """A recorded task; `created` is False when its request id had made it before."""
+    """A recorded task in the BASIC view; `created` is False if its request id had made it."""
 
     task: Task
     created: bool
@@ -70,11 +70,20 @@ class TaskReader(Protocol):
     async def tasks(self, ids: Sequence[bytes], view: View) -> Mapping[bytes, Task]:
         """The tasks among `ids` that exist, at most 500 ids at a time."""
 
+    async def some_tasks(
+        self, ids: Sequence[bytes], view: View, max_bytes: int
+    ) -> tuple[int, Mapping[bytes, Task]]:
+        """The tasks among the first of `ids`, and how many ids those are: as many as have inputs
+        and results of `max_bytes` in all, but one at least."""
+
     async def versions(self, ids: Sequence[bytes]) -> Mapping[bytes, int]:
         """The versions of the tasks among `ids` that exist, at most 500 ids at a time."""
 
     async def by_request_id(self, owner: str, request_id: str) -> tuple[Task, bytes] | None:
-        """The task that a request id made, with the request's hash; None when it is unused."""
+        """The task that a request id made, in the BASIC view, with the request's hash.
+
+        None when it is unused.
+        """
 
     async def live_workers(self) -> Served:
         """How many live worker processes run what."""

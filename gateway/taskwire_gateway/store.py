@@ -88,6 +88,12 @@ class GatewayStore:
         """See `TaskReader`."""
         return await self._reader.call(Reader.get, ids, view)
 
+    async def some_tasks(
+        self, ids: Sequence[bytes], view: View, max_bytes: int
+    ) -> tuple[int, Mapping[bytes, Task]]:
+        """See `TaskReader`."""
+        return await self._reader.call(Reader.get_some, ids, view, max_bytes)
+
     async def versions(self, ids: Sequence[bytes]) -> Mapping[bytes, int]:
         """See `TaskReader`."""
         return await self._reader.call(Reader.versions, ids)
@@ -98,7 +104,7 @@ class GatewayStore:
         if request_id not in requests:
             return None
         task_id, request_hash = requests[request_id]
-        found = await self._reader.call(Reader.get, [task_id], View.OUTCOME)
+        found = await self._reader.call(Reader.get, [task_id], View.BASIC)
         return (found[task_id], request_hash) if task_id in found else None
 
     async def live_workers(self) -> Served:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from taskwire.v1 import task_pb2
 from taskwire.v1 import task_service_pb2 as pb
-from tests.gateway.running import Refusal, Running, refusal
+from tests.gateway.running import Refusal, Running, Worker, refusal
 
 
 @pytest.fixture
@@ -123,3 +124,20 @@ async def test_after_a_thousand_violations_each_item_names_its_first(
         "requests[0].input.width",
         "requests[1].input.url",
     }
+
+
+@pytest.mark.parametrize("partial", [False, True])
+async def test_a_repeated_batch_is_answered_without_the_results(
+    running: Running, worker: Worker, partial: bool
+) -> None:
+    request = running.request(request_id="one")
+    batch = pb.BatchSubmitTasksRequest(requests=[request], allow_partial_success=partial)
+    (first,) = (await running.tasks.BatchSubmitTasks(batch)).results
+    held = await worker.claim(first.ok.task.id)
+    await worker.succeed(held, running.message("acme.v1.ShrinkResponse", url="small"))
+    (again,) = (await running.tasks.BatchSubmitTasks(batch)).results
+    assert again.ok.disposition == pb.SubmitTaskResponse.DISPOSITION_EXISTING
+    assert again.ok.task.state == task_pb2.TASK_STATE_SUCCEEDED
+    assert not again.ok.task.HasField("result")
+    alone = (await running.tasks.SubmitTask(request)).task
+    assert alone.HasField("result")

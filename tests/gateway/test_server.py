@@ -26,6 +26,7 @@ from taskwire_core.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from taskwire_core.ids import from_text
 from taskwire_core.lifecycle import State
 from taskwire_core.task import Attempt, Payload, View
 from taskwire_gateway.admission import Admission, Kind
@@ -36,6 +37,7 @@ from taskwire_gateway.queue_ports import PausedQueues
 from taskwire_gateway.rpc.calls import Call, Send, stream
 from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages
+from taskwire_gateway.use_cases.reading import GroupReader
 from taskwire_gateway.workers_alive import LiveWorkers
 from tests.gateway.running import NOT_THERE, SHRINK, Refusal, Running, Worker, refusal
 from tests.support.eventually import eventually_async
@@ -153,6 +155,26 @@ async def test_an_id_that_is_none_is_a_violation(running: Running, method: str) 
     refused = await refusal(getattr(running.tasks, method)(getattr(pb, f"{method}Request")(id="x")))
     assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
     assert list(refused.violations) == ["id"]
+
+
+async def test_tasks_that_are_asked_for_together_are_read_as_far_as_they_are_bearable(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [from_text(await running.submitted()) for _ in range(3)]
+    store, counts = running.gateway._store, []
+    some_tasks = store.some_tasks
+
+    async def counted(wanted: Sequence[bytes], view: View, max_bytes: int) -> Any:
+        count, found = await some_tasks(wanted, view, max_bytes)
+        counts.append((len(wanted), count))
+        return count, found
+
+    monkeypatch.setattr(store, "some_tasks", counted)
+    monkeypatch.setattr("taskwire_gateway.use_cases.reading.READ_BYTES", 1)
+    reader = GroupReader(store)
+    found = await asyncio.gather(*(reader.find(task_id, View.FULL) for task_id in ids))
+    assert [each.id for each in found if each is not None] == ids
+    assert counts == [(3, 1), (2, 1)]
 
 
 async def test_a_cancel_of_an_ended_task_is_ok_and_not_effective(running: Running) -> None:

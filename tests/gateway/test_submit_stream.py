@@ -10,9 +10,10 @@ import grpc
 import pytest
 
 from taskwire.v1 import task_service_pb2 as pb
-from taskwire_core.errors import StoreUnavailable
+from taskwire_core.errors import StoreUnavailable, Unavailable
 from taskwire_gateway.ports import Planned, Recorded
 from taskwire_gateway.rpc import submit_stream
+from taskwire_gateway.rpc.side_by_side import SideBySide
 from tests.gateway.running import Refusal, Running, refusal
 from tests.support.eventually import eventually_async
 
@@ -230,3 +231,51 @@ async def test_metadata_of_durable_calls_is_refused(running: Running) -> None:
         return await anext(messages)
 
     assert (await refusal(first(call.__aiter__()))).reason == "UNKNOWN_METADATA"
+
+
+async def test_answers_that_nobody_reads_count_until_nothing_more_is_received() -> None:
+    received, let_go = 0, asyncio.Event()
+    waiting = asyncio.Event()
+
+    async def receive() -> Item | None:
+        nonlocal received
+        if received:
+            await waiting.wait()
+        received += 1
+        return Item() if received < 4 else None
+
+    async def work(_item: Item) -> Answer:
+        waiting.set()
+        return Answer(client_ref="x" * 1_000)
+
+    async def send(_answer: object) -> None:
+        await let_go.wait()
+
+    stream = SideBySide(receive, work, most_items=100, most_bytes=1_000)
+    serving = asyncio.create_task(stream.serve(send))
+    await eventually_async(lambda: stream._answers.qsize() == 1 and not stream._working)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert received == 2
+    let_go.set()
+    await serving
+    assert received == 4
+
+
+async def test_a_stream_that_is_stopped_before_it_receives_anything_ends() -> None:
+    async def receive() -> Item | None:
+        await asyncio.Event().wait()
+        return None
+
+    async def work(_item: Item) -> Answer:
+        raise AssertionError
+
+    async def send(_answer: object) -> None:
+        raise AssertionError
+
+    stream = SideBySide(receive, work, most_items=1, most_bytes=1)
+    serving = asyncio.create_task(stream.serve(send))
+    await asyncio.sleep(0)  # It waits for answers now, and has not begun to receive.
+    stream.stop()
+    with pytest.raises(Unavailable, match="going away"):
+        await asyncio.wait_for(serving, timeout=20)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 
 from taskwire_core.lifecycle import Event
-from taskwire_core.task import NewTask, Task
+from taskwire_core.task import NewTask, Task, View
 from taskwire_db.database import Transaction
 from taskwire_db.group import Columns, GroupStatement, insert_for
 from taskwire_db.models import Id, task_requests
@@ -32,7 +32,7 @@ class SubmitUnit(Struct, frozen=True):
 
 
 class Submitted(Struct, frozen=True):
-    """A recorded task; `created` is False when its request id had made it before."""
+    """A recorded task in the BASIC view; `created` is False if its request id had made it."""
 
     task: Task
     created: bool
@@ -207,7 +207,9 @@ def _existing_tasks(
         for s in u.submissions
         if s.task.request_id is not None
     } - created.keys()
-    return tasks_by_id(tx.database, tx.connection, list(wanted)) if wanted else {}
+    # Without their results: those of a group together know no bound.
+    found = list(wanted)
+    return tasks_by_id(tx.database, tx.connection, found, View.BASIC) if found else {}
 
 
 def _answer(

@@ -1,8 +1,8 @@
 """A stream in both directions whose messages are worked on side by side, each with one answer.
 
-At most so many of them, and so many bytes, are unanswered at a time: then nothing more is
-received. An answer counts as given when it is sent, so that a caller who does not read is not
-read either.
+At most so many of them, and so many bytes of them and of their answers, are unanswered at a time:
+then nothing more is received. An answer counts as given when it is sent, so that a caller who does
+not read is not read either.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SideBySide(Generic[Item]):
         self._answers: asyncio.Queue[tuple[Message, int] | None] = asyncio.Queue()
         self._working: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
-        self._receiving = True
+        self._receiving = False
         self._stopped = False
 
     async def serve(self, send: Send) -> None:
@@ -68,11 +68,13 @@ class SideBySide(Generic[Item]):
 
     def stop(self) -> None:
         """Receive nothing more, and end when what was received is answered."""
+        self._stopped = True
+        # A task that is cancelled before its first step never runs, nor what it does at its end.
         if self._receiving and self._reading is not None:
-            self._stopped = True
             self._reading.cancel()
 
     async def _receive_all(self) -> None:
+        self._receiving = True
         try:
             await self._receive_some()
         finally:
@@ -82,6 +84,8 @@ class SideBySide(Generic[Item]):
             self._answers.put_nowait(None)
 
     async def _receive_some(self) -> None:
+        if self._stopped:
+            raise draining()
         try:
             while (item := await self._next()) is not None:
                 self._begin(item)
@@ -105,7 +109,10 @@ class SideBySide(Generic[Item]):
         task.add_done_callback(self._working.discard)
 
     async def _answer(self, item: Item, size: int) -> None:
-        self._answers.put_nowait((await self._work(item), size))
+        answer = await self._work(item)
+        waiting = answer.ByteSize()
+        self._bytes += waiting
+        self._answers.put_nowait((answer, size + waiting))
 
     def _leave(self, size: int) -> None:
         self._items -= 1

@@ -45,11 +45,14 @@ class TaskMessages:
         return message
 
     def write_submitted(
-        self, message: task_service_pb2.SubmitTaskResponse, answer: Accepted
+        self,
+        message: task_service_pb2.SubmitTaskResponse,
+        answer: Accepted,
+        view: View = View.BASIC,
     ) -> None:
         """Write what became of a submission into `message`, wherever that is: a copy of it would
         cost half as much again."""
-        self._write(message.task, answer.task, View.OUTCOME)
+        self._write(message.task, answer.task, view)
         message.disposition = task_service_pb2.SubmitTaskResponse.Disposition.ValueType(
             answer.disposition
         )

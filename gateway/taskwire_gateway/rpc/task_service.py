@@ -18,6 +18,7 @@ from taskwire_gateway.rpc.statuses import status_of
 from taskwire_gateway.rpc.task_messages import TaskMessages, set_progress, view_of
 from taskwire_gateway.use_cases.cancelling import Cancelling
 from taskwire_gateway.use_cases.reading import GroupReader, task_id_of
+from taskwire_gateway.use_cases.recording import Accepted
 from taskwire_gateway.use_cases.running_now import RunningNow
 from taskwire_gateway.use_cases.submitting import Submitting
 from taskwire_gateway.watch.slot import End
@@ -91,7 +92,9 @@ class TaskService:
         """Commit one task."""
         response = pb.SubmitTaskResponse()
         accepted = await self._submitting.submit(request, owner=call.owner)
-        self._messages.write_submitted(response, accepted)
+        task = await self._tasks.with_outcome(accepted.task)
+        answer = Accepted(task, accepted.disposition)
+        self._messages.write_submitted(response, answer, View.OUTCOME)
         return response
 
     async def batch_submit_tasks(

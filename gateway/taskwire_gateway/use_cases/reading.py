@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 
 from taskwire_contracts.validation import not_valid
@@ -15,6 +16,9 @@ from taskwire_core.task import Task, View
 from taskwire_gateway.ports import TaskReader
 
 GROUP = 500
+READ_BYTES = 16 * 1024 * 1024
+"""Of inputs and results that one query brings; a task may have twice 4 MiB of them."""
+
 _POSSIBLY_DELETED_AFTER = timedelta(minutes=1)
 
 
@@ -74,6 +78,15 @@ class GroupReader:
             raise task_not_found(task_id)
         return found
 
+    async def with_outcome(self, task: Task) -> Task:
+        """`task`, which was read in the BASIC view, in the OUTCOME view if it has ended.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        found = await self.find(task.id, View.OUTCOME) if task.state.terminal else None
+        return found or task
+
     async def find(self, task_id: bytes, view: View) -> Task | None:
         """The task in `view`, whosever it is; None when there is none."""
         future: asyncio.Future[Task | None] = asyncio.get_running_loop().create_future()
@@ -96,17 +109,24 @@ class GroupReader:
         self, view: View, futures: dict[bytes, list[asyncio.Future[Task | None]]]
     ) -> None:
         ids = list(futures)
-        for start in range(0, len(ids), GROUP):
-            chunk = ids[start : start + GROUP]
+        while ids:
+            chunk = ids[:GROUP]
             try:
-                found = await self._reader.tasks(chunk, view)
+                count, found = await self._some(chunk, view)
             except Exception as error:  # It belongs to those who asked.
                 _settle_all(futures, chunk, error)
-                continue
-            for task_id in chunk:
+                count, found = len(chunk), {}
+            for task_id in chunk[:count]:
                 for future in futures[task_id]:
                     if not future.done():
                         future.set_result(found.get(task_id))
+            del ids[:count]
+
+    async def _some(self, ids: list[bytes], view: View) -> tuple[int, Mapping[bytes, Task]]:
+        # One, as most are, needs nobody to look at its size first.
+        if len(ids) == 1:
+            return 1, await self._reader.tasks(ids, view)
+        return await self._reader.some_tasks(ids, view, READ_BYTES)
 
 
 def _settle_all(

@@ -79,8 +79,8 @@ class Retrying:
             existing = await self._existing(request, owner=owner)
             if existing is None:
                 raise
-            return existing
-        return (await self._record(new)).task
+            return await self._tasks.with_outcome(existing)
+        return await self._tasks.with_outcome((await self._record(new)).task)
 
     async def _anew(self, request: pb.RetryTaskRequest, *, owner: str) -> NewTask:
         old = await self._tasks.task(task_id_of(request.id), View.FULL, owner=owner)
