@@ -37,22 +37,22 @@ def test_a_watch_ends_with_closed(server: ScriptedServer, client: Client) -> Non
 
 
 @pytest.mark.parametrize(
-    "interruption",
+    ("interruption", "heartbeat_s"),
     [
-        pytest.param(stream(changed(2)), id="it ends without closed"),
-        pytest.param(stream(changed(2), closed("SERVER_DRAINING")), id="the server drains"),
-        pytest.param(breaks(grpc.StatusCode.UNAVAILABLE, changed(2)), id="unavailable"),
-        pytest.param(breaks(grpc.StatusCode.INTERNAL, changed(2)), id="a proxy's error"),
-        pytest.param(breaks(grpc.StatusCode.CANCELLED, changed(2)), id="cancelled by a proxy"),
-        pytest.param(silent_after(changed(2)), id="silence"),
+        pytest.param(stream(changed(2)), 30, id="it ends without closed"),
+        pytest.param(stream(changed(2), closed("SERVER_DRAINING")), 30, id="the server drains"),
+        pytest.param(breaks(grpc.StatusCode.UNAVAILABLE, changed(2)), 30, id="unavailable"),
+        pytest.param(breaks(grpc.StatusCode.INTERNAL, changed(2)), 30, id="a proxy's error"),
+        pytest.param(breaks(grpc.StatusCode.CANCELLED, changed(2)), 30, id="cancelled by a proxy"),
+        pytest.param(silent_after(changed(2)), 1, id="silence"),
     ],
 )
 def test_an_interrupted_watch_goes_on_after_the_last_version(
-    server: ScriptedServer, client: Client, interruption: object
+    server: ScriptedServer, client: Client, interruption: object, heartbeat_s: float
 ) -> None:
     server.will("WatchTask", interruption, stream(*END))  # type: ignore[arg-type]  # a script
     told: list[str] = []
-    events = list(client.watch("t", heartbeat_s=0.1, on_interruption=told.append))
+    events = list(client.watch("t", heartbeat_s=heartbeat_s, on_interruption=told.append))
     assert versions(events) == [2, 3]
     assert asked_after(server) == [0, 2]
     assert len(told) == 1
@@ -76,7 +76,7 @@ def test_heartbeats_keep_a_watch_alive(server: ScriptedServer, client: Client) -
     beat = Event()
     beat.heartbeat.SetInParent()
     server.will("WatchTask", stream(*[beat] * 3, *END))
-    kinds = [event.WhichOneof("kind") for event in client.watch("t", heartbeat_s=0.1)]
+    kinds = [event.WhichOneof("kind") for event in client.watch("t", heartbeat_s=30)]
     assert kinds == ["heartbeat"] * 3 + ["task", "closed"]
 
 
@@ -87,7 +87,7 @@ def test_a_message_of_an_unknown_kind_is_left_out(server: ScriptedServer, client
 
 def test_every_stream_that_is_left_is_cancelled(server: ScriptedServer, client: Client) -> None:
     server.will("WatchTask", silent_after(changed(1)), silent_after(changed(2)))
-    watch = client.watch("t", heartbeat_s=0.1)
+    watch = client.watch("t", heartbeat_s=1)
     assert versions([next(watch), next(watch)]) == [1, 2]
     watch.close()  # type: ignore[attr-defined]  # it is a generator
     assert [left.wait(5) for left in server.left] == [True, True]

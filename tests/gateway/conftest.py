@@ -13,6 +13,7 @@ from taskwire_contracts.limits import Limits
 from taskwire_core.settings import Settings
 from taskwire_gateway.embedded import Foundation, lay_foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
+from taskwire_gateway.rpc.calls import Call
 from tests.gateway.running import Running, Worker
 from tests.gateway.two_users import Gateways, acting_as_ada
 
@@ -62,6 +63,22 @@ async def running(foundation: Foundation, contracts: Contracts) -> AsyncIterator
 @pytest.fixture
 def worker(foundation: Foundation) -> Worker:
     return Worker(foundation)
+
+
+@pytest.fixture
+def almost_late(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A time-out in seconds of which the gateway believes that half of one is left.
+
+    So its answer has plenty of time for the way, on a busy machine too.
+    """
+    really = Call.time_left_s
+
+    def time_left_s(call: Call) -> float | None:
+        left_s = really(call)
+        return None if left_s is None else left_s - 20
+
+    monkeypatch.setattr(Call, "time_left_s", time_left_s)
+    return 20.5
 
 
 @pytest.fixture

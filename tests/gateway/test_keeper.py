@@ -31,13 +31,11 @@ def ready(running: Running) -> int:
     return foundation.exchange.ready(broker_queue("images", foundation.deployment_id))
 
 
-async def test_a_due_task_is_queued_and_dispatched_within_half_a_second(
-    running: Running, worker: Worker
-) -> None:
+async def test_a_due_task_is_queued_and_dispatched(running: Running, worker: Worker) -> None:
     request = running.request()
     request.delay.FromMilliseconds(100)
     task_id = (await running.tasks.SubmitTask(request)).task.id
-    await eventually_async(lambda: ready(running) == 1, within=2)
+    await eventually_async(lambda: ready(running) == 1)
     found = (await running.tasks.GetTask(pb.GetTaskRequest(id=task_id))).task
     assert (found.state, found.version) == (task_pb2.TASK_STATE_QUEUED, 2)
 
@@ -48,7 +46,7 @@ async def test_a_task_that_waited_for_a_worker_is_dispatched_when_one_comes(
     await running.submitted()
     assert ready(running) == 0
     Worker(running.foundation)
-    await eventually_async(lambda: ready(running) == 1, within=5)
+    await eventually_async(lambda: ready(running) == 1)
 
 
 async def test_what_a_worker_queues_is_dispatched_at_its_ring_and_not_at_the_next_sweep(
@@ -116,7 +114,7 @@ async def test_a_sweep_that_fails_keeps_no_other_from_its_work(running: Running)
     running.gateway._keeper._chores[0].sweep = stumble
     await running.submitted()
     Worker(running.foundation)
-    await eventually_async(lambda: ready(running) == 1, within=5)
+    await eventually_async(lambda: ready(running) == 1)
 
 
 async def test_a_task_whose_caller_went_away_in_the_commit_is_dispatched(

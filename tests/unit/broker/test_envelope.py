@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from dramatiq import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskwire_broker.envelope import BadEnvelope, ForeignDeployment, decode, encode
@@ -19,6 +19,7 @@ FIELDS = sorted(Message.__dataclass_fields__)
 DISPATCH = Dispatch(uuid.uuid4().bytes, "acme.v1.Tasks/Run", "default", 3)
 
 
+@settings(deadline=None)
 @given(task=st.uuids(), number=st.integers(1, 2**63 - 1), type=st.text(min_size=3, max_size=100))
 def test_what_goes_in_comes_out(task: uuid.UUID, number: int, type: str) -> None:
     try:
@@ -69,6 +70,7 @@ def test_the_complaint_quotes_nothing_of_the_body() -> None:
     assert "hunter2" not in str(problem.value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_dispatch_or_a_bad_envelope(body: bytes) -> None:
     with pytest.raises(BadEnvelope):
@@ -82,6 +84,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(field=st.sampled_from(FIELDS), value=json_values)
 def test_any_value_in_any_field_is_a_dispatch_or_a_bad_envelope(field: str, value: object) -> None:
     fields = json.loads(encode(DISPATCH, DEPLOYMENT))

@@ -7,7 +7,7 @@ import uuid
 import pytest
 from dramatiq.brokers.rabbitmq import DEAD_MESSAGE_TTL, RabbitmqBroker
 from dramatiq.common import dq_name, q_name, xq_name
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskwire_broker.topology import (
@@ -27,6 +27,7 @@ tails = st.sampled_from(["", ".DQ", ".XQ", ".DQ.XQ"])
 types = st.sampled_from(QueueType)
 
 
+@settings(deadline=None)
 @given(name=names, tail=tails, deployment=st.uuids(), type=types)
 def test_a_queue_is_found_again_in_its_name(
     name: str, tail: str, deployment: uuid.UUID, type: QueueType
@@ -35,6 +36,7 @@ def test_a_queue_is_found_again_in_its_name(
     assert logical_queue(broker_queue(queue, deployment.bytes, type)) == queue
 
 
+@settings(deadline=None)
 @given(name=names, other=names, deployment=st.uuids())
 def test_a_classic_and_a_quorum_queue_never_share_a_name(
     name: str, other: str, deployment: uuid.UUID
@@ -51,6 +53,7 @@ def test_a_quorum_queue_never_drops_what_was_given_back_too_often() -> None:
     assert queue_arguments(name)["x-delivery-limit"] > 1_000_000_000
 
 
+@settings(deadline=None)
 @given(name=names, tail=tails, type=types)
 def test_no_name_looks_like_a_queue_of_dramatiqs_own(name: str, tail: str, type: QueueType) -> None:
     full = broker_queue(name + tail, uuid.uuid4().bytes, type)

@@ -41,7 +41,7 @@ def flaky(request: FlakyRequest, context: TaskContext) -> FlakyResponse:
             if left := os.fork():
                 context.progress(fraction=0.5, message=str(left))
                 os._exit(7)
-            time.sleep(10)
+            time.sleep(60)
             os._exit(0)
         case 8:
             made = [context.submit(DivideRequest(dividend=n), key=str(n)) for n in range(3)]

@@ -51,7 +51,8 @@ SETUP = ChildSetup(modules=(isolated_handlers.__name__,), examples=True)
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[IsolationPool]:
-    made = IsolationPool(SETUP, warm=1, cancel_grace_s=0.3, max_result_bytes=1024 * 1024)
+    # Whoever heeds a cancel has plenty of time for it, on a busy machine too.
+    made = IsolationPool(SETUP, warm=1, cancel_grace_s=10, max_result_bytes=1024 * 1024)
     yield made
     made.close()
 
@@ -121,9 +122,9 @@ def test_a_death_is_noticed_although_a_forked_process_holds_the_pipe(pool: Isola
     reports: list[ProgressReport] = []
 
     assert pool.run(flaky(LEAVE), told(reports.append)) == Died()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 30
     left = int(reports[0].message)
-    assert eventually(lambda: gone(left), within=5)
+    assert eventually(lambda: gone(left))
 
 
 def test_an_attempt_that_cannot_be_followed_leaves_no_child_behind(pool: IsolationPool) -> None:
@@ -157,16 +158,20 @@ def test_a_handler_that_never_returns_is_killed_at_its_deadline(pool: IsolationP
     assert outcomes == [Killed()]
 
 
-def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace(pool: IsolationPool) -> None:
+def test_a_handler_that_ignores_a_cancel_is_killed_after_the_grace() -> None:
+    pool = IsolationPool(SETUP, warm=0, cancel_grace_s=0.3, max_result_bytes=1024 * 1024)
     held = flaky(HANG)
     reports: list[ProgressReport] = []
-    thread, outcomes = start(pool, held, told(reports.append))
-    eventually(lambda: reports, what="the handler has begun")
+    try:
+        thread, outcomes = start(pool, held, told(reports.append))
+        eventually(lambda: reports, what="the handler has begun")
 
-    held.tell_to_stop(Stop.CANCEL)
-    thread.join(10)
+        held.tell_to_stop(Stop.CANCEL)
+        thread.join(10)
 
-    assert outcomes == [Killed()]
+        assert outcomes == [Killed()]
+    finally:
+        pool.close()
 
 
 def test_a_handler_that_heeds_a_cancel_is_not_killed(pool: IsolationPool) -> None:
@@ -186,9 +191,12 @@ def test_a_handler_that_heeds_a_cancel_is_not_killed(pool: IsolationPool) -> Non
 
 def test_progress_travels_through_the_pipe(pool: IsolationPool) -> None:
     reports: list[ProgressReport] = []
-    held = flaky(OBEY, attempt_timeout=timedelta(seconds=0.5))
+    held = flaky(OBEY)
+    thread, _ = start(pool, held, told(reports.append))
+    eventually(lambda: reports, what="the handler has reported")
 
-    pool.run(held, told(reports.append))
+    held.tell_to_stop(Stop.CANCEL)
+    thread.join(10)
 
     assert reports == [ProgressReport(0.5, 0, 0, "waiting")]
 
@@ -244,7 +252,7 @@ def test_a_stopped_child_is_killed_at_its_deadline(pool: IsolationPool) -> None:
     began = time.monotonic()
 
     assert pool.run(held, IGNORED) == Killed()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_module_that_cannot_be_loaded_fails_the_attempt_and_may_be_retried() -> None:
