@@ -60,6 +60,14 @@ class Check:
 
     def _problems(self, tests: Sequence[str]) -> list[str]:
         run = self._base.run(tests, root=self._root)
+        if run.caught:
+            # As with TRIES: to be late once on a busy machine is no defect.
+            again = self._base.run(run.caught, root=self._root)
+            run = replace(
+                again,
+                passed=(*run.passed, *again.passed),
+                broken=(*run.broken, *again.broken),
+            )
         failed = [f"{test} fails" for test in run.caught]
         heard = {*run.passed, *run.caught}
         # A test that is named without its parameters is all of them.

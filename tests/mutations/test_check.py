@@ -186,6 +186,26 @@ def test_tests_that_fail_before_anything_is_removed_prove_nothing(
     assert "test_no_half_of_an_odd_number fails" in said
 
 
+def test_a_test_that_fails_once_before_anything_is_removed_has_a_second_try(
+    project: Project,
+) -> None:
+    tried = project.root / "tried"
+    late = f"""
+
+def test_late():
+    tried = __import__("pathlib").Path({str(tried)!r})
+    before = tried.exists()
+    tried.touch()
+    assert before
+    with pytest.raises(ValueError):
+        half(3)
+"""
+    project.write("tests/test_halves.py", TEST + late)
+    project.guard("even", "test_late", REMOVED)
+    project.guard("other", "test_no_half_of_an_odd_number", REMOVED)
+    assert project.check() == 0
+
+
 def test_only_the_guards_that_are_named_are_removed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
