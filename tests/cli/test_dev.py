@@ -41,7 +41,7 @@ def test_tasks_survive_kill_9_and_a_watch_sees_their_end(
 ) -> None:
     server = killable_embedded
     with Client(server.address) as client:
-        running = client.submit(client.input_message(SLEEP, '{"duration": "1s"}')).task.id
+        running = client.submit(client.input_message(SLEEP, '{"duration": "3s"}')).task.id
         later = client.input_message(FLAKY, '{"failures": 1}')
         waiting = client.submit(later).task.id
         interruptions: list[str] = []

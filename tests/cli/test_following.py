@@ -22,7 +22,7 @@ def events(out: str) -> list[Any]:
 
 
 def test_a_watch_shows_progress_and_the_result(taskwire: Taskwire) -> None:
-    task_id = submitted(taskwire, SLEEP, '{"duration": "1.2s"}')
+    task_id = submitted(taskwire, SLEEP, '{"duration": "1.2s"}', "--delay", "2s")
     answer = taskwire("watch", task_id)
     assert answer.code == 0
     assert "RUNNING" in answer.out

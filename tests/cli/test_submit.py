@@ -61,7 +61,7 @@ def test_a_thumbnail_of_a_real_picture_is_written_to_disk(
 
 
 def test_a_submitted_task_may_be_watched_to_its_end(taskwire: Taskwire) -> None:
-    answer = taskwire("submit", SLEEP, '{"duration": "1s"}', "--watch")
+    answer = taskwire("submit", SLEEP, '{"duration": "1s"}', "--delay", "1s", "--watch")
     first, *changes = answer.out.splitlines()
     assert answer.code == 0
     assert first.endswith("  submitted")

@@ -68,14 +68,14 @@ def test_a_call_survives_kill_9_of_the_server(killable_embedded: EmbeddedServer)
 
     def call() -> None:
         with Client(server.address) as caller:
-            request = SleepRequest(duration=Duration(seconds=1))
+            request = SleepRequest(duration=Duration(seconds=3))
             answers.append(caller.call(SLEEP, request, SleepResponse, request_id="one"))
 
     caller = threading.Thread(target=call)
     with Client(server.address) as client:
         caller.start()
         task = client.submit(
-            SleepRequest(duration=Duration(seconds=1)), type=SLEEP, request_id="one"
+            SleepRequest(duration=Duration(seconds=3)), type=SLEEP, request_id="one"
         ).task
         eventually(lambda: client.get(task.id).attempt == 1, what="it runs")
         server.kill()

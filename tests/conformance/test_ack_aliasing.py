@@ -129,13 +129,14 @@ def test_taskwire_loses_none_and_repeats_only_what_ran(
         redis_url=redis_server.url,
         handlers="tests.conformance.gated_handlers",
         worker_threads="2",
-        lease_ttl="3s",
+        lease_ttl="6s",
     )
     gates = Gates(services.folder)
     try:
         services.start_gateway()
         services.start_worker()
         with services.client() as client:
+            eventually(lambda: any(each.live_workers for each in client.types()), within=60)
             ids = [submit(client, name) for name in "abcd"]
             eventually(lambda: gates.begun("a") and gates.begun("b"), within=30)
             gates.open("a")

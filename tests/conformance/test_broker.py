@@ -195,7 +195,7 @@ def test_without_free_slots_deliveries_go_to_an_idle_second_worker(travel: Trave
     with working(first) as long_running:
         eventually(lambda: len(long_running.tasks) == 1)
         with working(travel.broker(idle)) as other:
-            eventually(lambda: len(other.tasks) == 19, within=5)
+            eventually(lambda: len(other.tasks) == 19, within=30)
             assert first.held == 0
 
     assert sorted(long_running.tasks + other.tasks) == sorted(ids(sent))

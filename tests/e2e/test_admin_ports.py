@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from taskwire_core.lifecycle import State
-from tests.e2e.work import TYPE, submit
+from tests.e2e.work import TYPE, submit, submit_slow_once
 from tests.support.admin import exceptions, get, scraped
 from tests.support.embedded import run_command
 from tests.support.eventually import eventually
@@ -30,7 +30,6 @@ def test_two_processes_are_added_up_and_a_killed_one_takes_nothing_away(
         rabbitmq_url=rabbit.url,
         redis_url=redis_server.url,
         admin_listen=gateway,
-        lease_ttl="3s",
         log_format="json",
     )
     try:
@@ -58,7 +57,7 @@ def test_two_processes_are_added_up_and_a_killed_one_takes_nothing_away(
             assert scraped(gateway).sum("taskwire_gateway_tasks_accepted_total", type=TYPE) == 20
             assert scraped(worker).sum("taskwire_worker_threads") == 2
 
-            running = submit(client, "long", 2)
+            running = submit_slow_once(client, "long")
             victim = stack.wait_for("begin", "long").pid
             eventually(lambda: scraped(worker).sum(BEGUN) == 21, what="the 21st is known")
             os.kill(victim, signal.SIGKILL)

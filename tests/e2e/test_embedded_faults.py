@@ -132,7 +132,7 @@ def test_kill_9_loses_no_task_in_any_state_and_repeats_only_what_ran(
     killable: JournalServer,
 ) -> None:
     with Client(killable.address) as client:
-        ids = {"retrying": submit(client, "retrying", backoff_s=8, failures=1)}
+        ids = {"retrying": submit(client, "retrying", backoff_s=12, failures=1)}
         comes_to(client, ids["retrying"], RETRYING)
         ids["cancelling"] = deaf_and_told(client, "cancelling", LONG)
         for key in ("running1", "running2"):
@@ -140,7 +140,7 @@ def test_kill_9_loses_no_task_in_any_state_and_repeats_only_what_ran(
             killable.wait_for_begin(key)
         for key in ("queued1", "queued2", "queued3"):
             ids[key] = submit(client, key)
-        ids["scheduled"] = submit(client, "scheduled", delay_s=5)
+        ids["scheduled"] = submit(client, "scheduled", delay_s=8)
         before = {key: client.get(task_id).state for key, task_id in ids.items()}
         killable.kill()
         killable.start()
@@ -223,7 +223,7 @@ def test_a_retrying_task_is_cancelled_at_once_and_begins_no_more(
 
 
 def test_a_second_cancel_changes_nothing(client: Client) -> None:
-    task_id = deaf_and_told(client, "deaf", "1s")
+    task_id = deaf_and_told(client, "deaf", "3s")
     told = client.get(task_id)
     again = client.cancel(task_id, "again").task
     assert (again.state, again.version) == (CANCELLING, told.version)

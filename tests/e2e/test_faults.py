@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from taskwire.v1 import task_pb2
-from tests.e2e.work import submit
+from tests.e2e.work import submit, submit_slow_once
 from tests.support.eventually import eventually
 from tests.support.servers import RabbitServer, RedisServer
 from tests.support.stack import Stack, stack
@@ -75,7 +75,7 @@ def test_another_attempt_finishes_what_a_killed_worker_process_had_begun(
     import signal
 
     with services.client() as client:
-        task_id = submit(client, "crash", 2)
+        task_id = submit_slow_once(client, "crash")
         begun = services.wait_for("begin", "crash")
         os.kill(begun.pid, signal.SIGKILL)
         killed = time.monotonic()
@@ -94,7 +94,7 @@ def test_another_attempt_finishes_what_a_lost_worker_had_begun_and_the_watch_sho
     services: Stack,
 ) -> None:
     with services.client() as client:
-        task_id = submit(client, "lost", 2)
+        task_id = submit_slow_once(client, "lost")
         services.wait_for("begin", "lost")
         watch = client.watch(task_id)
         services.kill("worker")

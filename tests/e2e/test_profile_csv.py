@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -26,7 +27,7 @@ def test_a_file_of_nearly_four_mebibytes_is_profiled_with_progress(client: Clien
     data = "\n".join(["id,name,value", *lines]).encode()
     assert 3_900_000 < len(data) < 4_194_304 - 100
 
-    task = client.submit(pb.ProfileCsvRequest(csv=data)).task
+    task = client.submit(pb.ProfileCsvRequest(csv=data), delay=timedelta(seconds=1)).task
     seen: list[task_pb2.Progress] = []
     for event in client.watch(task.id):
         if event.WhichOneof("kind") == "progress":

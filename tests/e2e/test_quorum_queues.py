@@ -32,7 +32,8 @@ def test_what_waits_in_classic_queues_runs_after_a_change_to_quorum_queues(
     with services.client() as client:
         for task_id in [*waiting, submit(client, "new")]:
             assert client.wait(task_id, 60).state == task_pb2.TASK_STATE_SUCCEEDED
-    assert queues_of(services, rabbit) == {"tw1": ("classic", 3), "tw1q": ("quorum", 0)}
+    expected = {"tw1": ("classic", 3), "tw1q": ("quorum", 0)}
+    eventually(lambda: queues_of(services, rabbit) == expected, within=20)
     for key in ("waiting0", "waiting1", "waiting2", "new"):
         assert [e.what for e in services.entries(key)] == ["begin", "end"]
 

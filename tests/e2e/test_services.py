@@ -78,10 +78,10 @@ def test_a_running_task_is_cancelled_and_its_handler_is_told(services: Stack) ->
 
 def test_a_scheduled_task_is_cancelled_and_never_begins(services: Stack) -> None:
     with services.client() as client:
-        task_id = submit(client, "later", delay=timedelta(seconds=2))
+        task_id = submit(client, "later", delay=timedelta(seconds=5))
         assert client.get(task_id).state == task_pb2.TASK_STATE_SCHEDULED
         assert client.cancel(task_id).task.state == task_pb2.TASK_STATE_CANCELLED
-        follower = submit(client, "follower", delay=timedelta(seconds=3))
+        follower = submit(client, "follower", delay=timedelta(seconds=6))
         assert client.wait(follower, 20).state == task_pb2.TASK_STATE_SUCCEEDED
     assert services.entries("later") == []
 
@@ -108,7 +108,8 @@ def test_a_durable_call_outlives_kill_9_of_the_gateway_and_of_the_worker(
 ) -> None:
     with ordinary_stub(services) as (stub, messages):
         call = stub.Work.future(
-            request(messages, "durable", 3), metadata=[("taskwire-request-id", "durable-1")]
+            request(messages, "durable", 60, slow_once=True),
+            metadata=[("taskwire-request-id", "durable-1")],
         )
         first = services.wait_for("begin", "durable")
         services.kill("worker")

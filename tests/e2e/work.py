@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,12 @@ def submit(client: Client, key: str, seconds: float = 0.0, **how: Any) -> str:  
     return client.submit(request, **how).task.id
 
 
+def submit_slow_once(client: Client, key: str) -> str:
+    """The id of a new task whose first attempt lasts until it is lost; the next ends at once."""
+    work = json.dumps({"key": key, "duration": "60s", "slow_once": True})
+    return client.submit(client.input_message(TYPE, work)).task.id
+
+
 @contextmanager
 def ordinary_stub(services: Stack) -> Iterator[tuple[Any, Any]]:  # generated at run time
     """The stub that protoc generates for the contract, and its messages' module.
@@ -41,8 +48,8 @@ def ordinary_stub(services: Stack) -> Iterator[tuple[Any, Any]]:  # generated at
         yield stubs.JournalTasksStub(channel), messages
 
 
-def request(messages: Any, key: str, seconds: float) -> Any:  # generated at run time
-    """The input of a task that works for `seconds`."""
-    made = messages.WorkRequest(key=key)
+def request(messages: Any, key: str, seconds: float, **script: Any) -> Any:  # generated as well
+    """The input of a task that works for `seconds`; `script` has more of the message's fields."""
+    made = messages.WorkRequest(key=key, **script)
     made.duration.FromTimedelta(timedelta(seconds=seconds))
     return made

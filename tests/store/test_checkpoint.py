@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -110,5 +110,6 @@ def in_the_file_alone(url: str) -> int:
     path = Path(url.removeprefix("sqlite:///"))
     alone = path.with_suffix(".alone")
     alone.write_bytes(path.read_bytes())
-    with closing(sqlite3.connect(alone)) as connection:
+    with closing(sqlite3.connect(alone)) as connection, suppress(sqlite3.DatabaseError):
         return connection.execute("SELECT count(*) FROM tasks").fetchone()[0]  # type: ignore[no-any-return]
+    return -1  # It was copied while pages moved, and has half of them.

@@ -75,7 +75,7 @@ def test_a_cancel_ends_a_coroutine_and_frees_its_place(town: Town) -> None:
 
     town.cancel(task_id)
 
-    assert town.ended(task_id, within=3).state is State.CANCELLED
+    assert town.ended(task_id).state is State.CANCELLED
 
 
 @pytest.mark.usefixtures("worker")

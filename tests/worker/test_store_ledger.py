@@ -61,6 +61,7 @@ def task_of(database: Database, dispatch: Dispatch) -> State:
 def test_a_claim_that_was_not_heard_of_is_claimed_again_by_the_same_delivery(
     ledger: StoreLedger, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("taskwire_worker.store_ledger._RETRY_S", 60)
     dispatch = queued(database)
     lose_a_claim(ledger, database, dispatch, monkeypatch)
     (task,) = ledger.claim([dispatch])
@@ -79,6 +80,7 @@ def test_a_claim_that_was_not_heard_of_is_given_back_though_nothing_more_comes(
 def test_what_was_claimed_before_an_answer_was_lost_goes_on(
     ledger: StoreLedger, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("taskwire_worker.store_ledger._RETRY_S", 60)
     ours: list[Task] = [*ledger.claim([queued(database)])]
     lost = queued(database)
     lose_a_claim(ledger, database, lost, monkeypatch)

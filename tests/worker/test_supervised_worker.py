@@ -80,7 +80,7 @@ def start(
             "TASKWIRE_CONTRACTS": str(EXAMPLES),
             "TASKWIRE_HANDLERS": handlers.__name__,
             "TASKWIRE_WORKER_THREADS": "2",
-            "TASKWIRE_LEASE_TTL": "2s",
+            "TASKWIRE_LEASE_TTL": "20s",
             "TASKWIRE_CANCEL_GRACE": "300ms",
             "TASKWIRE_DRAIN_GRACE": "500ms",
             **{f"TASKWIRE_{name.upper()}": value for name, value in settings.items()},
@@ -125,12 +125,12 @@ def test_a_killed_process_costs_one_attempt_and_a_second(
     town: Town, start: Start, journal: Path
 ) -> None:
     start()
-    task_id = submit(town, 1)
+    task_id = submit(town, 3)
     pid = running(town, task_id, journal)
 
     os.kill(pid, signal.SIGKILL)
 
-    task = town.ended(task_id, within=10)
+    task = town.ended(task_id, within=30)
     assert (task.state, task.attempt) == (State.SUCCEEDED, 2)
     assert task.attempts[0].failure is not None
     assert task.attempts[0].failure.kind is FailureKind.WORKER_LOST
@@ -165,7 +165,8 @@ def test_a_handler_that_ends_its_process_in_order_is_poison_too(
 def test_the_children_of_a_killed_supervisor_die_with_it(
     town: Town, start: Start, journal: Path
 ) -> None:
-    supervisor = start()
+    # A short lease, so that the lost worker is missed soon.
+    supervisor = start(lease_ttl="5s")
     request: Message = MakeThumbnailRequest(image=b"x", max_width=3)
     task_id = town.submit(THUMBNAIL, request, queue="images")
     isolated = running(town, task_id, journal)
@@ -175,7 +176,7 @@ def test_the_children_of_a_killed_supervisor_die_with_it(
     eventually(lambda: gone(isolated), what="the isolation child is gone")
     start()
 
-    task = town.ended(task_id, within=20)
+    task = town.ended(task_id, within=30)
     assert (task.state, task.attempt) == (State.SUCCEEDED, 2)
 
 
@@ -222,13 +223,13 @@ def test_a_second_sigterm_means_now(town: Town, start: Start, journal: Path) -> 
 def test_a_cancel_arrives_with_the_lease_when_redis_says_nothing(
     town: Town, start: Start, journal: Path
 ) -> None:
-    start()
+    start(lease_ttl="2s")
     task_id = submit(town, 60)
     running(town, task_id, journal)
 
     town.cancel(task_id)
 
-    assert town.ended(task_id, within=5).state is State.CANCELLED
+    assert town.ended(task_id).state is State.CANCELLED
 
 
 def test_a_cancel_arrives_with_the_lease_while_the_worker_drains(
@@ -252,7 +253,7 @@ def test_a_cancel_arrives_with_the_lease_while_the_worker_drains(
 def test_a_worker_without_renewals_stops_and_comes_back_under_a_new_id(
     town: Town, start: Start, journal: Path
 ) -> None:
-    supervisor = start()
+    supervisor = start(lease_ttl="2s")
     eventually(lambda: live(town), within=30, what="the worker is alive")
     (before,) = live(town)
     task_id = submit(town, 60)
