@@ -134,6 +134,13 @@ async def test_a_task_of_a_paused_queue_is_left_to_the_backlog() -> None:
     await dispatcher.close()
 
 
+async def test_a_queue_that_nobody_works_on_has_no_window() -> None:
+    dispatcher = await started(Broker(), Marks())
+    assert not dispatcher.takes(TYPE, "made up")
+    assert not dispatcher.windows()
+    await dispatcher.close()
+
+
 async def test_a_refused_dispatch_is_published_again_when_the_broker_is_back() -> None:
     dispatcher = await started(broker := Broker(), Marks())
     dispatcher.dispatch([task()])

@@ -95,12 +95,14 @@ class Dispatcher:
 
     def takes(self, task_type: str, queue: str) -> bool:
         """Whether this gateway will publish one more task of that queue itself."""
-        window = self._windows.of(queue)
         served = self._workers.known().get((queue, task_type))
-        if self.ready and window.room and served and queue not in self._paused.known():
-            window.sent()
-            self._active.set()
-            return True
+        if self.ready and served and queue not in self._paused.known():
+            # Not before: callers name queues as they like, and each would have a window.
+            window = self._windows.of(queue)
+            if window.room:
+                window.sent()
+                self._active.set()
+                return True
         self.spilled.set()
         return False
 
