@@ -37,12 +37,11 @@ class BulkFailure(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class BulkScope:
-    """The tasks of an operation that began at `began_us`, as they are at the moment."""
+    """The tasks of an operation that began at `began_us`, by the store's clock, as they are now."""
 
     kind: BulkKind
     owner: str
     filter: str
-    last_id: bytes
     began_us: int
 
 

@@ -17,11 +17,14 @@ from taskwire_core.bulk import (
 )
 from taskwire_core.lifecycle import TERMINAL, WAITING, State
 from taskwire_db.filters import condition
-from taskwire_db.models import is_state, tasks
+from taskwire_db.models import is_state, task_events, tasks
 from taskwire_db.operator_models import bulk_operations
 
 FIRST_ID = bytes(16)
 """Smaller than every id."""
+
+LAST_ID = b"\xff" * 16
+"""Greater than every id."""
 
 
 def in_scope(scope: BulkScope) -> sa.ColumnElement[bool]:
@@ -37,20 +40,29 @@ def in_scope(scope: BulkScope) -> sa.ColumnElement[bool]:
         # Not the bare column: an index that begins with it is in another order than ids, and
         # would be read and sorted anew for each chunk.
         sa.func.coalesce(tasks.c.owner, "") == scope.owner,
-        tasks.c.id <= scope.last_id,
         condition(parse(scope.filter)),
     )
     if scope.kind is BulkKind.CANCEL:
-        return sa.and_(wanted, is_state(tasks.c.state, *WAITING, State.RUNNING))
+        moving = is_state(tasks.c.state, *WAITING, State.RUNNING)
+        return sa.and_(wanted, moving, _was_there(scope.began_us))
     return sa.and_(wanted, is_state(tasks.c.state, *TERMINAL), tasks.c.end_time <= scope.began_us)
+
+
+def _was_there(at_us: int) -> sa.ColumnElement[bool]:
+    """Whether a task was recorded by then, by the store's clock.
+
+    Its id and its create_time tell that by the clock of the host that made it.
+    """
+    e = task_events.c
+    recorded = sa.exists().where(e.task_id == tasks.c.id, e.version == 1, e.event_time <= at_us)
+    return sa.or_(tasks.c.update_time <= at_us, recorded)
 
 
 def operation_of(row: sa.Row[Any]) -> BulkOperation:
     """The operation in a whole row of the table."""
-    kind, last_id = BulkKind(row.kind), bytes(row.last_id)
     return BulkOperation(
         id=bytes(row.id),
-        scope=BulkScope(kind, row.owner, row.filter, last_id, row.create_time),
+        scope=BulkScope(BulkKind(row.kind), row.owner, row.filter, row.create_time),
         reason=row.reason,
         request_id=row.request_id,
         cursor=bytes(row.cursor),

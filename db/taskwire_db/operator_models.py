@@ -45,7 +45,7 @@ bulk_operations = sa.Table(
     sa.Column("filter", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("request_id", sa.Text),
-    # Its tasks: up to this id, and of those that end, what had ended by create_time.
+    # Means nothing any more: its tasks are those that there were, or had ended, by create_time.
     sa.Column("last_id", Id, nullable=False),
     # Every task up to here has had its turn.
     sa.Column("cursor", Id, nullable=False),

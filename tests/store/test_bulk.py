@@ -19,7 +19,6 @@ from taskwire_core.bulk import (
     NewBulk,
 )
 from taskwire_core.errors import InvalidRequest
-from taskwire_core.ids import new_id
 from taskwire_core.lifecycle import State
 from taskwire_core.task import NewTask, Payload, Task
 from taskwire_db import bulk_reading as reading
@@ -44,7 +43,7 @@ from tests.store.steps import (
 def scope(
     database: Database, kind: BulkKind, filter_: str = "attempt >= 0", *, owner: str = "dev"
 ) -> BulkScope:
-    return BulkScope(kind, owner, filter_, new_id(), database.clock.now_us())
+    return BulkScope(kind, owner, filter_, database.clock.now_us())
 
 
 def begin(
@@ -199,12 +198,41 @@ def test_a_retry_does_not_meet_its_own_tasks(
     assert len(set(repeats(database))) == len(repeats(database)) == 3
 
 
-def test_tasks_that_come_later_are_left_alone(database: Database, reader: Reader) -> None:
+def test_tasks_that_come_later_are_left_alone(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
     submit(database, new_task())
     bulk = begin(database, reader, BulkKind.CANCEL)
+    clock.advance(0.001)
     later = submit(database, new_task())
     assert counts(finish(database, reader, bulk)) == (1, 1, 0, 0)
     assert reader.get([later.id])[later.id].state is State.QUEUED
+
+
+def test_a_task_is_told_from_a_later_one_by_the_stores_clock_and_not_by_its_hosts(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    ahead, behind = b"\xff" * 16, bytes(15) + b"\1"
+    moved = running(database, replace(new_task(), id=ahead))
+    bulk = begin(database, reader, BulkKind.CANCEL)
+    clock.advance(0.001)
+    later = submit(database, replace(new_task(), id=behind))
+    progressed = claim(database, submit(database, new_task()).id, worker(database))
+    assert counts(finish(database, reader, bulk)) == (1, 1, 0, 0)
+    assert reader.get([moved.id])[moved.id].state is State.CANCELLING
+    assert reader.get([later.id])[later.id].state is State.QUEUED
+    assert progressed is not None
+    assert reader.get([progressed.id])[progressed.id].state is State.RUNNING
+
+
+def test_a_task_that_moved_on_since_is_still_one_that_there_was(
+    database: Database, reader: Reader, clock: ManualClock
+) -> None:
+    made = submit(database, new_task())
+    bulk = begin(database, reader, BulkKind.CANCEL)
+    clock.advance(0.001)
+    claim(database, made.id, worker(database))
+    assert counts(finish(database, reader, bulk)) == (1, 1, 0, 0)
 
 
 def test_tasks_that_have_left_the_filter_are_skipped_and_counted(

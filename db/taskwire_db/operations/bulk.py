@@ -21,7 +21,7 @@ from taskwire_core.bulk import (
     NewBulk,
 )
 from taskwire_core.ids import new_id
-from taskwire_db.bulk_operations import FIRST_ID, encode_failures, in_scope, operation
+from taskwire_db.bulk_operations import FIRST_ID, LAST_ID, encode_failures, in_scope, operation
 from taskwire_db.database import Transaction
 from taskwire_db.group import insert_for
 from taskwire_db.models import tasks
@@ -62,7 +62,7 @@ def _begin(tx: Transaction, new: NewBulk) -> BulkOperation | None:
         filter=scope.filter,
         reason=new.reason,
         request_id=new.request_id,
-        last_id=scope.last_id,
+        last_id=LAST_ID,
         cursor=FIRST_ID,
         total=new.total,
         done=0,

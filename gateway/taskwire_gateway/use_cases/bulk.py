@@ -10,7 +10,7 @@ from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unrea
 from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.filters import EVERYTHING
 from taskwire_core.filters.parsing import parse
-from taskwire_core.ids import new_id, to_text
+from taskwire_core.ids import to_text
 from taskwire_gateway.bulk_ports import BulkBook
 from taskwire_gateway.ports import Clock
 
@@ -114,7 +114,7 @@ class Bulk:
                 "The filter is empty; write one that matches the tasks that you mean.",
                 violations=[violation],
             )
-        return BulkScope(kind, owner, filter_, last_id=new_id(), began_us=self._clock.now_us())
+        return BulkScope(kind, owner, filter_, began_us=self._clock.now_us())
 
 
 def operation_name(operation_id: bytes) -> str:
