@@ -7,7 +7,13 @@ from typing import Any, TypeVar
 
 import click
 from google.longrunning import operations_pb2
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+)
 
 from taskwire.client import Client
 from taskwire.v1 import bulk_task_service_pb2 as pb
@@ -69,7 +75,7 @@ def show_operation(
     elif wait:
         print("\n".join([summary(found), *failure_lines(found)]))
     else:
-        print(f"{found.name}: {metadata_of(found).total_count} tasks have their turn now.")
+        print(f"{found.name}: {metadata_of(found).total_count or 'the'} tasks have their turn now.")
         print(f"Follow it with: taskwire operations wait {found.name.partition('/')[2]}")
     if not wait:
         return Exit.OK
@@ -96,7 +102,7 @@ def _followed(
     """The operation at its end, its progress shown meanwhile where there is a terminal."""
     on = console()
     bar = Progress(
-        TextColumn("{task.completed:.0f} of {task.total:.0f}"),
+        MofNCompleteColumn(separator=" of "),
         BarColumn(bar_width=40),
         TaskProgressColumn(),
         TimeRemainingColumn(),
@@ -106,7 +112,7 @@ def _followed(
     )
     found = begun
     with bar:
-        row = bar.add_task("", total=metadata_of(begun).total_count)
+        row = bar.add_task("", total=metadata_of(begun).total_count or None)
         for found in client.operations.follow(begun.name):
             metadata = metadata_of(found)
             dealt_with = metadata.done_count + metadata.skipped_count + metadata.failed_count

@@ -56,7 +56,7 @@ def operations_table(operations: Iterable[operations_pb2.Operation]) -> Table:
     for each in operations:
         found = metadata_of(each)
         kind, _ = _KINDS.get(found.kind, ("?", ""))
-        done = f"{found.done_count} of {found.total_count}"
+        done = f"{found.done_count} of {found.total_count or '?'}"
         begun = time_text(found.create_time)
         name = each.name.partition("/")[2]
         add_row(table, name, begun, kind, _state(each), done, found.filter)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope
 from taskwire_core.task import Payload, Task, View
 from taskwire_db.bulk_operations import in_scope, operation, operation_of
+from taskwire_db.lists.time_limit import time_limit
 from taskwire_db.models import task_inputs, tasks
 from taskwire_db.operations.reading import tasks_by_id
 from taskwire_db.operator_models import bulk_operations
@@ -22,12 +23,17 @@ MOST_BYTES = 16 * 1024 * 1024
 _c = bulk_operations.c
 
 
-def preview(reader: Reader, scope: BulkScope, sample: int) -> BulkPreview:
-    """What an operation of this scope would deal with."""
+def preview(reader: Reader, scope: BulkScope, sample: int, within_s: float) -> BulkPreview:
+    """What an operation of this scope would deal with.
+
+    Raises:
+        TooManyToCount: more rows have to be looked at than `within_s` is enough for.
+    """
     wanted = in_scope(scope)
     count = sa.select(sa.func.count()).select_from(tasks).where(wanted)
     first = sa.select(tasks.c.id).where(wanted).order_by(tasks.c.id).limit(sample)
-    with reader.database.snapshot() as connection:
+    database = reader.database
+    with database.snapshot() as connection, time_limit(database, connection, within_s):
         ids = tuple(bytes(key) for key in connection.execute(first).scalars())
         return BulkPreview(connection.execute(count).scalar_one(), ids)
 

@@ -12,12 +12,18 @@ from taskwire_core.task import Task
 class BulkBook(Protocol):
     """Operations as callers see them."""
 
-    async def preview(self, scope: BulkScope, sample: int) -> BulkPreview:
-        """What an operation of this scope would deal with, with up to `sample` ids."""
+    async def preview(self, scope: BulkScope, sample: int, *, within_s: float) -> BulkPreview:
+        """What an operation of this scope would deal with, with up to `sample` ids.
+
+        Raises TooManyToCount when `within_s` seconds are not enough.
+        """
 
     async def begin(self, new: NewBulk) -> BulkOperation | None:
         """The new operation, or the one that its request id has begun before; None where that
         is another one."""
+
+    async def running(self) -> list[BulkOperation]:
+        """The operations that have not ended, the oldest first."""
 
     async def get(self, operation_id: bytes, *, owner: str) -> BulkOperation | None:
         """The operation; None when `owner` has no such one."""

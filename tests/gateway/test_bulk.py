@@ -21,14 +21,17 @@ from taskwire.v1 import (
     task_service_pb2,
 )
 from taskwire_contracts import Contracts
-from taskwire_core.bulk import BulkPreview
+from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
+from taskwire_core.listing import TooManyToCount
 from taskwire_core.task import NewTask, Task
 from taskwire_db import bulk_reading
+from taskwire_gateway.adapters.bulk import GatewayBulkStore
 from taskwire_gateway.embedded import Foundation, surroundings
 from taskwire_gateway.gateway import Gateway, Tuning
 from taskwire_gateway.keeper import bulk as runner
+from taskwire_gateway.use_cases.bulk import operation_name
 from tests.gateway.conftest import LIMITS
 from tests.gateway.running import NOT_THERE, Refusal, Running, Worker, refusal
 from tests.support.eventually import eventually_async
@@ -473,3 +476,70 @@ async def test_previews_that_take_long_hold_up_no_read_of_a_task(
     assert await state(running, task_id) == task_pb2.TASK_STATE_QUEUED
     go_on.set()
     assert [(await call).preview.task_count for call in calls] == [7, 7, 7, 7]
+
+
+async def test_an_operation_goes_on_while_previews_take_long(
+    running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.submitted()
+    go_on, reached = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> BulkPreview:
+        reached.set()
+        assert go_on.wait(60)
+        return BulkPreview(7, ())
+
+    monkeypatch.setattr(bulk_reading, "preview", slow)
+    request = pb.BulkDeleteTasksRequest(filter="state = FAILED")
+    preview = asyncio.ensure_future(bulk.BulkDeleteTasks(request))
+    await eventually_async(reached.is_set)
+    store = running.gateway._operators.runner._work
+    assert isinstance(store, GatewayBulkStore)
+    now_us = running.foundation.database.clock.now_us()
+    scope = BulkScope(BulkKind.CANCEL, "dev", "state = QUEUED", now_us)
+    begun = await store.begin(NewBulk(scope, "", None, 1))
+    assert begun is not None
+    await operations.ended(lro.Operation(name=operation_name(begun.id)))
+    assert await state(running, task_id) == task_pb2.TASK_STATE_CANCELLED
+    go_on.set()
+    await preview
+
+
+async def test_a_preview_that_takes_too_long_is_refused_and_the_operation_is_not(
+    running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await running.submitted()
+
+    def endless(*_: object) -> BulkPreview:
+        raise TooManyToCount
+
+    monkeypatch.setattr(bulk_reading, "preview", endless)
+    request = pb.BulkCancelTasksRequest(filter="state = QUEUED")
+    refused = await refusal(bulk.BulkCancelTasks(request))
+    assert (refused.reason, refused.metadata["limit"]) == ("INVALID_FILTER", "3s")
+    request.force = True
+    begun = (await bulk.BulkCancelTasks(request)).operation
+    assert metadata(begun).total_count == 0
+    assert metadata(await operations.ended(begun)).done_count == 1
+    assert await state(running, task_id) == task_pb2.TASK_STATE_CANCELLED
+
+
+async def test_those_who_wait_for_operations_share_the_looks(
+    running: Running, bulk: Stub, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.gateway._operators.runner.loop.close()
+    store, reads = running.gateway._operators.runner._work, []
+    assert isinstance(store, GatewayBulkStore)
+    get = store.get
+
+    async def counted(operation_id: bytes, *, owner: str) -> BulkOperation | None:
+        reads.append(operation_id)
+        return await get(operation_id, owner=owner)
+
+    monkeypatch.setattr(store, "get", counted)
+    request = pb.BulkCancelTasksRequest(filter="state = QUEUED", force=True)
+    wait = lro.WaitOperationRequest(name=(await bulk.BulkCancelTasks(request)).operation.name)
+    wait.timeout.FromMilliseconds(1_000)
+    waited = await asyncio.gather(*(operations.stub.WaitOperation(wait) for _ in range(5)))
+    assert not any(each.done for each in waited)
+    assert len(reads) == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,12 +21,14 @@ from taskwire_core.bulk import (
 )
 from taskwire_core.errors import InvalidRequest
 from taskwire_core.lifecycle import State
+from taskwire_core.listing import TooManyToCount
 from taskwire_core.task import NewTask, Payload, Task
 from taskwire_db import bulk_reading as reading
 from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import task_counters, task_events, tasks
 from taskwire_db.reader import Reader
+from tests.store.population import insert, random_task
 from tests.store.steps import (
     ManualClock,
     cancel,
@@ -56,7 +59,7 @@ def begin(
     request_id: str | None = None,
 ) -> BulkOperation:
     found = scope(database, kind, filter_)
-    total = reading.preview(reader, found, 0).count
+    total = reading.preview(reader, found, 0, 60).count
     begun = database.execute(ops.begin_bulk, NewBulk(found, reason, request_id, total))
     assert begun is not None, "the request id has begun another one"
     return begun
@@ -356,7 +359,7 @@ def test_a_preview_counts_all_and_shows_the_first(database: Database, reader: Re
     made = [submit(database, new_task(opts=options(queue="mails"))) for _ in range(5)]
     submit(database, new_task())
     cancel(database, made[0].id)
-    found = reading.preview(reader, scope(database, BulkKind.CANCEL, "queue = mails"), 2)
+    found = reading.preview(reader, scope(database, BulkKind.CANCEL, "queue = mails"), 2, 60)
     assert found.count == 4
     assert found.sample == (made[1].id, made[2].id)
 
@@ -408,4 +411,11 @@ def test_a_filter_that_is_not_valid_is_refused_where_it_is_read(
     database: Database, reader: Reader
 ) -> None:
     with pytest.raises(InvalidRequest, match="character 1"):
-        reading.preview(reader, scope(database, BulkKind.CANCEL, "stat = QUEUED"), 1)
+        reading.preview(reader, scope(database, BulkKind.CANCEL, "stat = QUEUED"), 1, 60)
+
+
+def test_a_preview_that_takes_too_long_is_ended(database: Database, reader: Reader) -> None:
+    insert(database, [random_task(random.Random(n), n) for n in range(20_000)])
+    wanted = scope(database, BulkKind.DELETE, "attempt > 100", owner="ann")
+    with pytest.raises(TooManyToCount):
+        reading.preview(reader, wanted, 1, 0)

@@ -20,18 +20,22 @@ R = TypeVar("R")
 class GatewayBulkStore:
     """See `BulkStore`.
 
-    What looks for the tasks of a filter may read a million rows. It has a thread of its own, so
-    that nobody who wants to know about one task waits behind it.
+    What looks for the tasks of a filter may read a million rows. It has threads of its own, one
+    for callers and one for the leader: nobody who wants to know about one task waits behind it,
+    and no operation behind the previews of others.
     """
 
     def __init__(self, writer: Writer, reader: Reader) -> None:
         self._writer = writer
         self._reader = reader
-        self._search = ThreadPoolExecutor(1, thread_name_prefix="taskwire-bulk")
+        self._previews = ThreadPoolExecutor(1, thread_name_prefix="taskwire-previews")
+        self._work = ThreadPoolExecutor(1, thread_name_prefix="taskwire-bulk")
 
-    async def preview(self, scope: BulkScope, sample: int) -> BulkPreview:
+    async def preview(self, scope: BulkScope, sample: int, *, within_s: float) -> BulkPreview:
         """See `BulkBook`."""
-        return await self._searched(lambda: reading.preview(self._reader, scope, sample))
+        return await _searched(
+            self._previews, lambda: reading.preview(self._reader, scope, sample, within_s)
+        )
 
     async def begin(self, new: NewBulk) -> BulkOperation | None:
         """See `BulkBook`."""
@@ -54,12 +58,12 @@ class GatewayBulkStore:
         return await self._writer.call(db.delete_bulk, (operation_id, owner))
 
     async def running(self) -> list[BulkOperation]:
-        """See `BulkWork`."""
+        """See `BulkBook` and `BulkWork`."""
         return await self._reader.call(reading.running_bulks)
 
     async def next_tasks(self, bulk: BulkOperation, limit: int) -> tuple[list[bytes], bool]:
         """See `BulkWork`."""
-        return await self._searched(lambda: reading.next_tasks(self._reader, bulk, limit))
+        return await _searched(self._work, lambda: reading.next_tasks(self._reader, bulk, limit))
 
     async def with_input(self, ids: Sequence[bytes]) -> Mapping[bytes, Task]:
         """See `BulkWork`."""
@@ -73,5 +77,6 @@ class GatewayBulkStore:
         """See `BulkWork`."""
         return await self._writer.call(db.forget_bulk, before_us)
 
-    async def _searched(self, search: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._search, search)
+
+async def _searched(thread: ThreadPoolExecutor, search: Callable[[], R]) -> R:
+    return await asyncio.get_running_loop().run_in_executor(thread, search)

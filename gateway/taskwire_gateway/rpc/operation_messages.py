@@ -72,5 +72,6 @@ def _failure(failure: BulkFailure) -> pb.BulkFailure:
 
 def _cancelled(found: BulkOperation) -> status_pb2.Status:
     info = error_info("OPERATION_CANCELLED", {"operation": operation_name(found.id)})
-    text = f"The operation was cancelled after {found.done} of {found.total} tasks."
+    of_total = f" of {found.total}" if found.total else ""
+    text = f"The operation was cancelled after {found.done}{of_total} tasks."
     return status(Code.CANCELLED, text, [info])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from taskwire_contracts.complaints import request_id_reused
 from taskwire_core.bulk import BulkKind, BulkOperation, BulkPreview, BulkScope, NewBulk
 from taskwire_core.errors import FieldViolation, InvalidRequest, NotFound, Unready
@@ -11,11 +9,13 @@ from taskwire_core.failpoints import ARMED, hit
 from taskwire_core.filters import EVERYTHING
 from taskwire_core.filters.parsing import parse
 from taskwire_core.ids import to_text
+from taskwire_core.listing import TooManyToCount
 from taskwire_gateway.bulk_ports import BulkBook
 from taskwire_gateway.ports import Clock
+from taskwire_gateway.use_cases.bulk_waits import BulkWaits
+from taskwire_gateway.use_cases.listing import COUNT_WITHIN_S, too_many_to_count
 
 SAMPLE = 20
-POLL_S = 0.2
 
 
 class Bulk:
@@ -24,14 +24,20 @@ class Bulk:
     def __init__(self, book: BulkBook, clock: Clock) -> None:
         self._book = book
         self._clock = clock
+        self._waits = BulkWaits(book)
 
     async def preview(self, kind: BulkKind, filter_: str, *, owner: str) -> BulkPreview:
         """What an operation would deal with now.
 
         Raises:
-            InvalidRequest: the filter is not valid, or empty.
+            InvalidRequest: the filter is not valid, or empty, or too many rows would have to be
+                looked at.
         """
-        return await self._book.preview(self._scope(kind, filter_, owner), SAMPLE)
+        scope = self._scope(kind, filter_, owner)
+        try:
+            return await self._book.preview(scope, SAMPLE, within_s=COUNT_WITHIN_S)
+        except TooManyToCount:
+            raise too_many_to_count() from None
 
     async def begin(
         self, kind: BulkKind, filter_: str, *, owner: str, reason: str = "", request_id: str = ""
@@ -43,14 +49,19 @@ class Bulk:
             Conflict: the request id was used for another operation.
         """
         scope = self._scope(kind, filter_, owner)
-        total = (await self._book.preview(scope, 0)).count
-        new = NewBulk(scope, reason, request_id or None, total)
+        new = NewBulk(scope, reason, request_id or None, await self._total(scope))
         found = await self._book.begin(new)
         if ARMED:
             hit("bulk.begun")
         if found is None:
             raise request_id_reused(request_id)
         return found
+
+    async def _total(self, scope: BulkScope) -> int:
+        try:
+            return (await self._book.preview(scope, 0, within_s=COUNT_WITHIN_S)).count
+        except TooManyToCount:
+            return 0  # It is for the progress only, and the operation needs it not.
 
     async def get(self, operation_id: bytes, *, owner: str) -> BulkOperation:
         """The operation as it is now.
@@ -66,14 +77,11 @@ class Bulk:
         Raises:
             NotFound: `owner` has no such one.
         """
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + timeout_s
-        while True:
-            found = await self.get(operation_id, owner=owner)
-            left_s = give_up_at - loop.time()
-            if found.end_time_us is not None or left_s <= 0:
-                return found
-            await asyncio.sleep(min(POLL_S, left_s))
+        found = await self.get(operation_id, owner=owner)
+        if found.end_time_us is not None or timeout_s <= 0:
+            return found
+        await self._waits.until_ended(operation_id, timeout_s=timeout_s)
+        return await self.get(operation_id, owner=owner)
 
     async def page(
         self, *, owner: str, before: bytes, size: int

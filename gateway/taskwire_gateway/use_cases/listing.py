@@ -110,7 +110,7 @@ class Lists:
         try:
             return await self._lists.count_tasks(owner, parsed, groups, within_s=COUNT_WITHIN_S)
         except TooManyToCount:
-            raise _too_many() from None
+            raise too_many_to_count() from None
 
     async def events(
         self, task_id: bytes, *, size: int, page_token: str, owner: str
@@ -142,7 +142,8 @@ def place_of(task: Task, order: Order) -> Place:
     return Place(task.id, task.update_time_us if order is Order.CHANGED else 0)
 
 
-def _too_many() -> InvalidRequest:
+def too_many_to_count() -> InvalidRequest:
+    """The answer when a count would look at rows for longer than it may."""
     return InvalidRequest(
         "INVALID_FILTER",
         f"Counting by this filter takes longer than the {COUNT_WITHIN_S:g} s that a count has;"
