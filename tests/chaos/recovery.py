@@ -22,7 +22,7 @@ from pathlib import Path
 
 from taskwire.client import Unreachable
 from taskwire.v1 import task_pb2
-from tests.e2e.work import submit
+from tests.e2e.work import submit, submit_slow_once
 from tests.support.eventually import eventually
 from tests.support.servers import RabbitServer, RedisServer
 from tests.support.stack import Stack, stack
@@ -70,7 +70,7 @@ def begun_again(services: Stack, key: str, since: float) -> float:
 
 def lost_process(servers: Servers) -> float:
     with servers.stack() as services, services.client() as client:
-        task_id = submit(client, "lost", 2)
+        task_id = submit_slow_once(client, "lost")
         begun = services.wait_for("begin", "lost")
         since = time.monotonic()
         os.kill(begun.pid, signal.SIGKILL)
@@ -81,7 +81,7 @@ def lost_process(servers: Servers) -> float:
 
 def lost_host(servers: Servers) -> float:
     with servers.stack() as services, services.client() as client:
-        task_id = submit(client, "lost", 2)
+        task_id = submit_slow_once(client, "lost")
         services.wait_for("begin", "lost")
         services.start_worker("another-host")
         since = time.monotonic()

