@@ -15,7 +15,6 @@ from taskwire_db import operations as ops
 from taskwire_db.database import Database, Transaction
 from taskwire_db.models import option_sets
 from taskwire_db.reader import Reader
-from taskwire_db.resting import LONG_REST_S, REST_S, SEVERAL, WORTH
 from taskwire_db.writer import MAX_GROUP_BYTES, Writer
 from tests.store.steps import new_task, options, unit, worker
 
@@ -188,25 +187,35 @@ def test_a_closed_writer_has_written_everything_and_takes_no_more(
         writer.run(ops.submit, unit(new_task()))
 
 
-def test_it_rests_after_a_group_that_took_long_and_not_after_a_lone_batch(
-    database: Database,
+def test_it_rests_after_a_group_as_long_as_its_size_and_its_time_say(
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[float] = []
+    groups: list[tuple[int, int]] = []
+    times: list[tuple[float, float]] = []
+
+    def rest_after(items: int, tasks: int, took_s: float, since_s: float) -> float:
+        groups.append((items, tasks))
+        times.append((took_s, since_s))
+        return float(items - 1)
 
     def slow(tx: Transaction, items: Sequence[int]) -> list[int]:
         threading.Event().wait(0.3)
         return list(items)
 
+    monkeypatch.setattr("taskwire_db.writer.rest_after", rest_after)
     writer = Writer(database, rest=rests.append)
-    writer.run(ops.submit, unit(*[new_task() for _ in range(3 * WORTH)])).result(10)
+    writer.run(ops.submit, unit(*[new_task() for _ in range(100)])).result(10)
     _, release = hold(writer)
-    futures = [writer.run(slow, number) for number in range(SEVERAL)]
+    futures = [writer.run(slow, number) for number in range(5)]
     release.set()
     for future in futures:
         future.result(10)
     writer.close()
-    (of_several,) = rests  # And none after the batch, or the item that held it.
-    assert REST_S <= of_several <= LONG_REST_S
+    assert groups == [(1, 100), (1, 1), (5, 5)]
+    assert all(0 < took_s <= since_s for took_s, since_s in times)
+    assert times[-1][0] > 0.2
+    assert rests == [4]  # And none where there is nothing to rest for.
 
 
 def test_whoever_writes_alone_does_it_in_its_own_thread(database: Database) -> None:
