@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any, cast
 
 from taskwire_core import recovery
@@ -15,7 +16,8 @@ from taskwire_db.writer import Writer
 from taskwire_gateway.adapters.ended_tasks import EndedTaskStore
 from taskwire_gateway.ports import Planned
 from taskwire_gateway.store import GatewayStore
-from taskwire_worker.store_ledger import StoreLedger
+from taskwire_worker.spool import Spool
+from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook
 from tests.store.steps import START_US, follow_up, new_task
 
 LARGE = new_task(content=b"x" * 1000, follow_ups=(follow_up(Condition.ALWAYS),))
@@ -58,3 +60,12 @@ async def test_the_sizes_of_submissions_of_retries_and_of_results_are_told() -> 
     with contextlib.suppress(_Away):
         ledger.submit(LARGE, 1)
     assert fake.sizes == [2 * BYTES, BYTES, 500, 0, BYTES]
+
+
+def test_the_sizes_of_results_from_the_spool_are_told(tmp_path: Path) -> None:
+    fake, spool = FakeWriter(), Spool(tmp_path)
+    result = Payload("acme.v1.Done", b"y" * 500)
+    spool.write("ended", [recovery.succeeded(recorded(LARGE, START_US), result)])
+    with contextlib.suppress(_Away):
+        StoreWorkerBook(cast(Writer, fake), spool, ttl_us=None).replay()
+    assert fake.sizes == [500]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from taskwire_core.failure import FailureKind
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import State
 from taskwire_core.options import RetryPolicy
+from taskwire_core.recovery import Settlement
 from taskwire_core.task import Payload
 from taskwire_worker.embedded import EmbeddedWorker
 from taskwire_worker.spool import Spool
@@ -273,3 +275,24 @@ def test_a_spooled_result_is_written_before_its_worker_is_judged(
     judged(StoreWorkerBook(town.writer, spool, ttl_us=None), worker.worker_id)
 
     assert town.task(task_id).state is State.SUCCEEDED
+
+
+class ReadOnlySpool(Spool):
+    def replay(self, settle: Callable[[Sequence[Settlement]], None]) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+
+@pytest.mark.parametrize("judged", [StoreWorkerBook.retired, StoreWorkerBook.lost])
+def test_a_worker_is_judged_although_its_spool_cannot_be_replayed(
+    town: Town,
+    worker: EmbeddedWorker,
+    tmp_path: Path,
+    judged: Callable[[StoreWorkerBook, bytes], None],
+) -> None:
+    task_id = divide(town, 60)
+    town.in_state(task_id, State.RUNNING)
+
+    judged(StoreWorkerBook(town.writer, ReadOnlySpool(tmp_path), ttl_us=None), worker.worker_id)
+
+    task = town.task(task_id)
+    assert (task.state, task.attempt) != (State.RUNNING, 1)

@@ -100,7 +100,7 @@ def decide(task: Task, outcome: Outcome, *, stop: Stop | None, now_us: int) -> S
         case _ if stop is Stop.CANCEL:
             return recovery.failed(task, _stopped(outcome), now_us=now_us)
         case NotBegun() if stop is not None:
-            return recovery.handed_back(task, _WHY_GIVEN_BACK[stop])
+            return recovery.handed_back(task, _WHY_GIVEN_BACK[stop], began=False)
         case _ if stop is not None:
             return _given_back(task, stop, now_us=now_us)
         case Failed(failure, delay):

@@ -78,8 +78,7 @@ class StoreLedger:
                 return
 
     def settle(self, settlement: Settlement) -> Future[Task | None]:
-        size = len(settlement.result.data) if settlement.result is not None else 0
-        return self._writer.run(operations.settle, settlement, size=size)
+        return self._writer.run(operations.settle, settlement, size=_size(settlement))
 
     def submit(self, child: NewTask, attempt: int) -> Future[bytes]:
         submission, size = ChildSubmission(child, attempt), payload_bytes(child)
@@ -101,6 +100,10 @@ class StoreLedger:
         # The consumer has logged it, and the broker keeps the body in the dead-letter queue for
         # seven days; the store has no place for it yet.
         _LOG.debug("message refused", extra={"queue": queue, "size_bytes": len(body)})
+
+
+def _size(settlement: Settlement) -> int:
+    return len(settlement.result.data) if settlement.result is not None else 0
 
 
 def _pass_on(written: Future[Submitted], made: Future[bytes]) -> None:
@@ -165,7 +168,7 @@ class StoreWorkerBook:
         return self._spool.replay(self._settle)
 
     def lost(self, worker_id: bytes) -> None:
-        self.replay()
+        self._replay_if_possible()
         self._writer.run(operations.expire_worker, worker_id).result()
         if ARMED:
             hit("lease.expired")
@@ -174,12 +177,23 @@ class StoreWorkerBook:
             pass
 
     def retired(self, worker_id: bytes) -> None:
-        self.replay()
+        self._replay_if_possible()
         self._writer.run(hand_back, worker_id).result()
         if ARMED:
             hit("drain.retiring")
         self._writer.run(operations.delete_worker, worker_id).result()
 
+    def _replay_if_possible(self) -> None:
+        try:
+            self.replay()
+        except StoreUnavailable:
+            raise
+        except Exception:  # One file that nobody can write must not keep all workers unjudged.
+            _LOG.exception("the spool could not be replayed")
+
     def _settle(self, settlements: Sequence[Settlement]) -> None:
-        for written in [self._writer.run(operations.settle, each) for each in settlements]:
-            written.result()
+        written = [
+            self._writer.run(operations.settle, each, size=_size(each)) for each in settlements
+        ]
+        for done in written:
+            done.result()

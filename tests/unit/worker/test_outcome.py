@@ -299,7 +299,10 @@ def test_a_result_counts_although_the_attempt_was_told_to_stop(stop: Stop) -> No
 
 @pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.LEASE])
 def test_an_attempt_that_the_worker_must_give_up_is_handed_back(stop: Stop) -> None:
-    assert settle(raised(errors.Cancelled()), stop=stop).event is Event.HANDED_BACK
+    settlement = settle(raised(errors.Cancelled()), stop=stop)
+
+    assert settlement.event is Event.HANDED_BACK
+    assert not settlement.never_began
 
 
 @pytest.mark.parametrize("stop", [Stop.DRAIN, Stop.LEASE])
@@ -316,6 +319,7 @@ def test_an_at_most_once_task_whose_handler_was_not_called_yet_is_handed_back(st
     settlement = settle(NotBegun(), running(at_most_once=True), stop=stop)
 
     assert settlement.event is Event.HANDED_BACK
+    assert settlement.never_began
 
 
 def test_a_death_alone_counts_and_the_third_is_poison() -> None:

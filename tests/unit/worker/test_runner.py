@@ -81,4 +81,7 @@ def test_an_at_most_once_task_that_must_stop_before_it_has_begun_is_handed_back(
     scene = Scene(at_most_once=True)
     scene.waiting.tell_to_stop(Stop.DRAIN)
 
-    assert scene.run().event is Event.HANDED_BACK
+    settlement = scene.run()
+
+    assert settlement.event is Event.HANDED_BACK
+    assert settlement.never_began
