@@ -23,8 +23,9 @@ def check_rules(contracts: Contracts) -> None:
     from protovalidate import CompilationError, EvaluationError, Validator
 
     validator = Validator()
+    seen: set[str] = set()
     for task_type in contracts.types.values():
-        for message in _reached(task_type.input_descriptor, set()):
+        for message in _reached(task_type.input_descriptor, seen):
             try:
                 validator.collect_violations(GetMessageClass(message)())
             except EvaluationError:
@@ -38,7 +39,10 @@ def check_rules(contracts: Contracts) -> None:
 
 
 def _reached(message: Descriptor, seen: set[str]) -> Iterator[Descriptor]:
-    """`message` and all messages of its fields, and of theirs: compiling one leaves them out."""
+    """`message` and all messages of its fields, and of theirs: compiling one leaves them out.
+
+    But for those that were `seen` before.
+    """
     if message.full_name in seen:
         return
     seen.add(message.full_name)

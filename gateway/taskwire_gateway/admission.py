@@ -25,12 +25,20 @@ class Kind(StrEnum):
     DURABLE = "durable"
     SUBMISSIONS = "submissions"
     """A stream of them: as much CPU as many UNARY calls, for long."""
+    TOOLS = "tools"
+    """Health's `Watch` and reflection: memory for long, and every submission may begin there."""
 
 
 REQUEST_BYTES = 256 * 1024 * 1024
 """Of requests in progress together, as they came: parsed they are several times as large."""
 
-LIMITS = {Kind.UNARY: 2_000, Kind.WATCH: 10_000, Kind.DURABLE: 10_000, Kind.SUBMISSIONS: 1_000}
+LIMITS = {
+    Kind.UNARY: 2_000,
+    Kind.WATCH: 10_000,
+    Kind.DURABLE: 10_000,
+    Kind.SUBMISSIONS: 1_000,
+    Kind.TOOLS: 10_000,
+}
 
 
 class Admission:

@@ -230,6 +230,7 @@ class Gateway:
                 Kind.UNARY: tuning.max_calls,
                 Kind.WATCH: tuning.max_watches,
                 Kind.DURABLE: tuning.max_watches,
+                Kind.TOOLS: tuning.max_watches,
             },
         )
         self._keeper = Keeper(
@@ -443,9 +444,9 @@ class Gateway:
         handlers |= self._operators.handlers(self._admission)
         users = UserService(Users(around.users), rules, around.page_tokens)
         handlers |= users.handlers(self._admission)
-        watches, self._idle_streams = self._admission.gate(Kind.WATCH), IdleStreams()
-        self._health = Health(self._services, watches, self._idle_streams)
-        reflection = Reflection(around.contracts.pool, self._services, watches, self._idle_streams)
+        tools, self._idle_streams = self._admission.gate(Kind.TOOLS), IdleStreams()
+        self._health = Health(self._services, tools, self._idle_streams)
+        reflection = Reflection(around.contracts.pool, self._services, tools, self._idle_streams)
         handlers |= self._health.handlers() | reflection.handlers()
         return Handlers(handlers, around.contracts, self._calls)
 

@@ -64,14 +64,6 @@ class Schema:
         except KeyError:
             raise UnknownName(f"the server has no method {type_name}") from None
 
-    def knows(self, name: str) -> bool:
-        """Whether the message `name` can be read; asks the server when it is new."""
-        try:
-            self.message(name)
-        except UnknownName:
-            return False
-        return True
-
     def _fetch(self, symbol: str) -> None:
         if self._is_known(symbol):
             return

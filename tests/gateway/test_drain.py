@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -64,28 +65,37 @@ async def test_a_health_watch_of_an_unknown_service_is_told_so_and_ends(running:
     assert (await refusal(watch.read())).reason == "SERVER_DRAINING"
 
 
-async def test_health_of_an_unknown_service_is_not_found(running: Running) -> None:
+async def test_health_of_an_unknown_service_is_not_found(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
     check = running.channel.unary_unary("/grpc.health.v1.Health/Check")
     request = health_pb2.HealthCheckRequest(service="no.Such").SerializeToString()
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await check(request)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "taskwire-call-id" in dict(refused.value.trailing_metadata())
+    assert not [found for found in caplog.records if found.levelno >= logging.ERROR]
 
 
 async def test_an_idle_reflection_stream_is_told_of_the_drain(running: Running) -> None:
     stream = reflection_stream(running)
-    await eventually_async(lambda: running.gateway._admission.open(Kind.WATCH))
+    await eventually_async(lambda: running.gateway._admission.open(Kind.TOOLS))
     await drain(running)
     assert (await refusal(stream.read())).reason == "SERVER_DRAINING"
 
 
 @pytest.mark.parametrize("begin", [health_watch, reflection_stream])
-async def test_health_watches_and_reflection_are_admitted_like_other_watches(
+async def test_health_watches_and_reflection_have_a_limit_of_their_own(
     running: Running, begin: Callable[[Running], Stream]
 ) -> None:
-    running.gateway._admission._limits[Kind.WATCH] = 0
-    assert (await refusal(begin(running).read())).reason == "TOO_MANY_WATCHES"
+    limits = running.gateway._admission._limits
+    limits[Kind.WATCH] = 0
+    stream = begin(running)
+    await eventually_async(lambda: running.gateway._admission.open(Kind.TOOLS))
+    stream.cancel()
+    limits[Kind.TOOLS] = 0
+    assert (await refusal(begin(running).read())).reason == "OVERLOADED"
 
 
 async def test_a_health_watcher_that_reads_nothing_keeps_nobody_from_learning_of_the_end(

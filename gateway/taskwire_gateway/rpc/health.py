@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import grpc
+from google.rpc import code_pb2, status_pb2
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from taskwire_gateway.admission import Gate
-from taskwire_gateway.rpc.calls import Call, Context, Handler, parse
+from taskwire_gateway.rpc.calls import Call, Context, Handler, StatusError, parse
 from taskwire_gateway.rpc.idle_streams import IdleStreams
 
 
@@ -42,7 +43,9 @@ class Health:
         async with Call(context):
             request = parse(data, HealthCheckRequest)
             if request.service not in self._services:
-                await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service here.")
+                # No error of ours: the protocol has no more than the code.
+                unknown = "There is no such service here."
+                raise StatusError(status_pb2.Status(code=code_pb2.NOT_FOUND, message=unknown))
             return self._status()
 
     async def _watch(self, data: bytes, context: Context) -> AsyncIterator[bytes]:

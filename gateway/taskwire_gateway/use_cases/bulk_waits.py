@@ -41,17 +41,19 @@ class BulkWaits:
         try:
             while self._waiting:
                 await asyncio.sleep(POLL_S)
+                # Not those who come meanwhile: what is read may be older than their operation.
+                asked = set(self._waiting)
                 try:
                     working = {each.id for each in await self._book.running()}
                 except Exception as error:  # It belongs to those who wait.
-                    self._settle(set(), error)
+                    self._settle(asked, error)
                 else:
-                    self._settle(working, None)
+                    self._settle(asked - working, None)
         finally:
             self._looking = None
 
-    def _settle(self, working: set[bytes], error: Exception | None) -> None:
-        for operation_id in self._waiting.keys() - working:
+    def _settle(self, operation_ids: set[bytes], error: Exception | None) -> None:
+        for operation_id in operation_ids & self._waiting.keys():
             for ended in self._waiting[operation_id]:
                 if ended.done():
                     continue
