@@ -102,12 +102,14 @@ class _Pair:
         self._children: list[subprocess.Popen[bytes]] = []
         self._one_ended = threading.Event()
         self._told_to_end = False
+        self._unheard = False
+        """Whether a signal came while there was nobody yet to hand it to."""
 
     def run(self) -> int:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._hand_on)
         self._children += [self._start(service) for service in ("gateway", "worker")]
-        if self._told_to_end:  # While there was nobody yet to hand the signal to.
+        if self._unheard:
             self._hand_on(signal.SIGTERM, None)
         # Threads wait for the children, so that the main thread is free for signals.
         for child in self._children:
@@ -146,6 +148,7 @@ class _Pair:
 
     def _hand_on(self, signum: int, frame: FrameType | None) -> None:
         self._told_to_end = True
+        self._unheard = not self._children
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)

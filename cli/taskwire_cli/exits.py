@@ -14,7 +14,7 @@ class Exit(IntEnum):
     USAGE = 2
     """The command line, a file or a setting is wrong; nothing was done."""
     REFUSED = 3
-    """The server answered with an error."""
+    """The server answered with an error, or there is no such result or no place to write it to."""
     UNREACHABLE = 4
     """No server answered; trying again may help."""
     NOT_ENDED = 5
@@ -28,7 +28,7 @@ Exit codes:
   0  all went well, and a task that was waited for has SUCCEEDED
   1  that task ended otherwise: FAILED, CANCELLED or EXPIRED
   2  the command line, a file or a setting is wrong; nothing was done
-  3  the server answered with an error
+  3  the server answered with an error, or --output could not write the result
   4  no server answered
   5  the task had not ended when --timeout was over"""
 

@@ -52,8 +52,8 @@ def write_outputs(task: task_pb2.Task, outputs: Sequence[tuple[str, str]], schem
     """Write each bytes field of the result into its file; nothing when there is no result.
 
     Raises:
-        click.UsageError: there is no such field, or a file cannot be written.
-        Stop: the result has no such element.
+        click.UsageError: there is no such field.
+        Stop: the result has no such element, or a file cannot be written.
     """
     if not outputs or not task.HasField("result"):
         return

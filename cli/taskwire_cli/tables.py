@@ -47,13 +47,19 @@ _PENDING = {
 }
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # rich would end with the exit code 1, which says that a task has failed.
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Where people read: colours and width as the terminal has them; a file has neither.
 
     Much of what is printed was written by other people, so that nothing in it is a command.
     """
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    return _Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def show(table: Table, on: Console | None = None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from taskwire_cli.exits import Exit, Stop
 from taskwire_core.settings import parse_duration
 
 
@@ -98,22 +99,25 @@ def check_writable(name: str) -> None:
         click.UsageError: says why.
     """
     path = Path(name)
-    place = path if path.exists() else path.parent
-    if path.is_dir():
-        raise click.UsageError(f"cannot write {path}: it is a folder")
-    if not place.exists():
-        raise click.UsageError(f"cannot write {path}: there is no folder {place}")
-    if not os.access(place, os.W_OK):
-        raise click.UsageError(f"cannot write {path}: you may not write to {place}")
+    try:
+        place = path if path.exists() else path.parent
+        if path.is_dir():
+            raise click.UsageError(f"cannot write {path}: it is a folder")
+        if not place.exists():
+            raise click.UsageError(f"cannot write {path}: there is no folder {place}")
+        if not os.access(place, os.W_OK):
+            raise click.UsageError(f"cannot write {path}: you may not write to {place}")
+    except OSError as error:  # It is in a folder that one may not enter, or its name is too long.
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
 
 
 def write_file(name: str, data: bytes) -> None:
     """Write `data` to the file `name`.
 
     Raises:
-        click.UsageError: it cannot be written.
+        Stop: it cannot be written.
     """
     try:
         Path(name).write_bytes(data)
     except OSError as error:
-        raise click.UsageError(f"cannot write {name}: {error.strerror}") from None
+        raise Stop(f"cannot write {name}: {error.strerror}", Exit.REFUSED) from None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
-import click
 import pytest
 from PIL import Image
 
+from taskwire_cli.exits import Exit, Stop
 from tests.cli.conftest import DIVIDE, FLAKY, SLEEP, THUMBNAIL, Taskwire
 
 
@@ -236,14 +239,32 @@ def test_an_outcome_is_shown_before_its_file_is_written(
     taskwire: Taskwire, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(name: str, data: bytes) -> None:
-        raise click.UsageError(f"cannot write {name}: No space left on device")
+        raise Stop(f"cannot write {name}: No space left on device", Exit.REFUSED)
 
     monkeypatch.setattr("taskwire_cli.outcome.write_file", full)
     files = ("--field-file", f"image={picture}", "--output", f"image={tmp_path / 'x'}")
     answer = taskwire("submit", THUMBNAIL, *files)
-    assert answer.code == 2
+    assert answer.code == 3
     assert "SUCCEEDED" in answer.out
     assert "No space left" in answer.line
+
+
+def test_a_file_is_written_although_nobody_reads_what_is_shown(
+    taskwire: Taskwire, picture: Path, tmp_path: Path
+) -> None:
+    def unread(*arguments: str) -> int:
+        reader, stdout = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "taskwire_cli", *arguments]
+        with open(stdout, "wb") as pipe:
+            return subprocess.run(command, stdout=pipe, check=False).returncode
+
+    files = ("--field-file", f"image={picture}")
+    task = taskwire("submit", THUMBNAIL, *files, "--wait", "--json").json["id"]
+    submitted, got = tmp_path / "submitted", tmp_path / "got"
+    assert unread("submit", THUMBNAIL, *files, "--output", f"image={submitted}") == 0
+    assert unread("get", task, "--output", f"image={got}") == 0
+    assert submitted.read_bytes() == got.read_bytes() != b""
 
 
 def test_get_says_that_there_is_no_result_to_write(taskwire: Taskwire, tmp_path: Path) -> None:

@@ -118,9 +118,11 @@ def submit(
             task = _watched(client, answer, as_json=as_json)
         else:
             task = client.wait(answer.task.id, timeout.total_seconds() if timeout else None)
-        if not watch:
-            print_task(task, client.schema, as_json=as_json)
-        write_outputs(task, output, client.schema)
+        try:
+            if not watch:
+                print_task(task, client.schema, as_json=as_json)
+        finally:  # Also when nobody reads what is printed.
+            write_outputs(task, output, client.schema)
         return exit_code(task)
 
 

@@ -9,7 +9,16 @@ from pathlib import Path
 import click
 import pytest
 
-from taskwire_cli.values import Duration, Pair, Time, read_file, text_of, write_file
+from taskwire_cli.exits import Exit, Stop
+from taskwire_cli.values import (
+    Duration,
+    Pair,
+    Time,
+    check_writable,
+    read_file,
+    text_of,
+    write_file,
+)
 
 
 def test_a_pair_is_split_at_its_first_equals_sign() -> None:
@@ -54,8 +63,14 @@ def test_a_file_may_be_written_with_an_at_sign_as_curl_does(tmp_path: Path) -> N
 
 
 def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:
-    with pytest.raises(click.UsageError, match="No such file or directory"):
+    with pytest.raises(Stop, match="No such file or directory") as stopped:
         write_file(str(tmp_path / "no" / "file"), b"")
+    assert stopped.value.code is Exit.REFUSED
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="File name too long"):
+        check_writable(str(tmp_path / ("x" * 300)))
 
 
 def test_standard_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
