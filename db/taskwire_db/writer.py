@@ -41,7 +41,7 @@ Committed = Callable[[int, float, bool], None]
 MAX_GROUP = 256
 MAX_GROUP_BYTES = 32 * 1024 * 1024
 """How many bytes of payload fill a group, for the time that it holds SQLite's turn: others wait
-only so long for that."""
+only so long for that. What a follow-up copies of an outcome is not counted."""
 
 
 class _Pending:
