@@ -41,15 +41,15 @@ class FollowUp:
     """A task to submit when another one has ended, once: `FollowUp("failure", mail)`.
 
     `outcome_field` names the field of `input` that takes the outcome: the result of the first
-    task (with "success"), or the ended task if it is a `taskwire.v1.Task`. `delay` counts from
-    that end. The rest is as for any submission.
+    task (with "success"), or the ended task if it is a `taskwire.v1.Task`. `delay` (seconds or
+    timedelta) counts from that end. The rest is as for any submission.
     """
 
     when: When | str
     input: Message
     type: str = ""
     outcome_field: str = ""
-    delay: timedelta | None = None
+    delay: timedelta | float | None = None
     schedule_time: datetime | None = None
     labels: Mapping[str, str] | None = None
     overrides: options_pb2.TaskOverrides | None = None
@@ -59,7 +59,7 @@ class FollowUp:
         """It in the contract's form.
 
         Raises:
-            ValueError: `when` is no `When`.
+            ValueError: `when` is no `When`; and what `submission` raises.
         """
         return task_service_pb2.FollowUp(
             condition=_CONDITIONS[When(self.when)],
@@ -80,12 +80,12 @@ class SubmitOptions(TypedDict, total=False):
     """What may be said of a task beside its input.
 
     `type` ("package.Service/Method") may be left out, since its input belongs to it alone. An
-    aware `schedule_time` or a `delay` puts its start off.
+    aware `schedule_time` or a `delay` (seconds or timedelta) puts its start off.
     """
 
     type: str
     labels: Mapping[str, str] | None
-    delay: timedelta | None
+    delay: timedelta | float | None
     schedule_time: datetime | None
     overrides: options_pb2.TaskOverrides | None
     follow_ups: Sequence[FollowUp]
@@ -96,29 +96,60 @@ def submission(
     *,
     type: str = "",
     labels: Mapping[str, str] | None = None,
-    delay: timedelta | None = None,
+    delay: timedelta | float | None = None,
     schedule_time: datetime | None = None,
     overrides: options_pb2.TaskOverrides | None = None,
     follow_ups: Sequence[FollowUp] = (),
 ) -> SubmitTaskRequest:
-    """The request that submits a task with the input message `input`."""
+    """The request that submits a task with the input message `input`.
+
+    Raises:
+        TypeError: `input` is no message, or a label is no text.
+        ValueError: `schedule_time` has no time zone.
+    """
     request = SubmitTaskRequest(
         type=type,
         overrides=overrides,
-        labels=labels,
+        labels=_texts(labels or {}),
         follow_ups=[each.message() for each in follow_ups],
     )
     request.input.CopyFrom(packed(input))
     if delay is not None:
-        request.delay.FromTimedelta(delay)
+        request.delay.FromTimedelta(as_timedelta(delay))
     if schedule_time is not None:
+        # protobuf would take a naive time for UTC, which is hours off elsewhere.
+        if schedule_time.utcoffset() is None:
+            raise ValueError("schedule_time needs a time zone: datetime.now(UTC) or .astimezone()")
         request.schedule_time.FromDatetime(schedule_time)
     return request
 
 
 def packed(message: Message) -> Any:
-    """`message` in an Any, whatever pool its class is of."""
+    """`message` in an Any, whatever pool its class is of.
+
+    Raises:
+        TypeError: it is no message.
+    """
+    # Bad input is often a dict, whatever the types say.
+    given: object = message
+    if not isinstance(given, Message):
+        raise TypeError(
+            f"a task's input is a protobuf message, not {type(given).__name__}: make it with the"
+            " input's class, or with Client.input_message"
+        )
     return Any(
         type_url=TYPE_URL + message.DESCRIPTOR.full_name,
         value=message.SerializeToString(deterministic=True),
     )
+
+
+def as_timedelta(delay: timedelta | float) -> timedelta:
+    """`delay`, which is in seconds if it is a number."""
+    return delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+
+
+def _texts(labels: Mapping[str, str]) -> Mapping[str, str]:
+    for key, value in labels.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"labels are texts: write {str(key)!r}: {str(value)!r}")
+    return labels

@@ -18,12 +18,12 @@ from google.protobuf.message import Message
 
 from taskwire.client.broken import backoff_s
 from taskwire.client.ended_tasks import EndedTasks
-from taskwire.client.errors import CallFailed, Unreachable, call_failed
+from taskwire.client.errors import CallFailed, Unreachable, call_failed, unanswered
 from taskwire.client.many_tasks import ManyTasks
 from taskwire.client.one_stream import SILENT_INTERVALS, Stream
 from taskwire.client.task_lists import TaskLists
 from taskwire.client.watching import TERMINAL_STATES, Event, Watch
-from taskwire.submission import FollowUp, submission
+from taskwire.submission import FollowUp, as_timedelta, submission
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
 Response = TypeVar("Response", bound=Message)
@@ -51,7 +51,7 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         type: str = "",
         request_id: str | None = None,
         labels: Mapping[str, str] | None = None,
-        delay: timedelta | None = None,
+        delay: timedelta | float | None = None,
         schedule_time: datetime | None = None,
         overrides: options_pb2.TaskOverrides | None = None,
         follow_ups: Sequence[FollowUp] = (),
@@ -61,9 +61,13 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         """Submit a task with the input message `input`; an answer means that it is committed.
 
         `type` ("package.Service/Method") may be left out, since its input belongs to it alone.
-        An aware `schedule_time` or a `delay` puts its start off. Submitting again with the same
-        `request_id` and content returns the first task. `follow_ups` are submitted when it has
-        ended.
+        An aware `schedule_time` or a `delay` (seconds or timedelta) puts its start off. Submitting
+        again with the same `request_id` and content returns the first task. `follow_ups` are
+        submitted when it has ended.
+
+        Raises:
+            TypeError: `input` is no message, or a label is no text.
+            ValueError: `schedule_time` has no time zone.
         """
         request = submission(
             input,
@@ -87,7 +91,13 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         Raises:
             UnknownName: the server has no such type.
             ValueError: `json` is not that message.
+            TypeError: `json` is no text.
         """
+        given: object = json
+        if not isinstance(given, str | bytes):
+            raise TypeError(
+                f"json is a text, not {given.__class__.__name__}: write json.dumps(...)"
+            )
         message = self.schema.message(self.schema.method(type).input_type.full_name)()
         try:
             json_format.Parse(json, message, descriptor_pool=self.schema.pool)
@@ -183,7 +193,7 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         *,
         request_id: str | None = None,
         labels: Mapping[str, str] | None = None,
-        delay: timedelta | None = None,
+        delay: timedelta | float | None = None,
         timeout_s: float | None = None,
     ) -> Response:
         """Call the task type as the RPC method that it is, and return its handler's answer.
@@ -197,7 +207,7 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         metadata = [("taskwire-request-id", request_id or str(uuid.uuid4()))]
         metadata += [("taskwire-label", f"{key}={value}") for key, value in (labels or {}).items()]
         if delay is not None:
-            metadata.append(("taskwire-delay", f"{delay.total_seconds():.6f}s"))
+            metadata.append(("taskwire-delay", f"{as_timedelta(delay).total_seconds():.6f}s"))
         method: grpc.UnaryUnaryMultiCallable[Message, Response] = self.channel.unary_unary(
             f"/{type}",
             request_serializer=lambda message: message.SerializeToString(),
@@ -206,7 +216,7 @@ class Client(EndedTasks, ManyTasks, TaskLists):
         try:
             return method(request, metadata=tuple(metadata), timeout=timeout_s)
         except grpc.RpcError as error:
-            raise call_failed(error) from None
+            raise call_failed(error, unanswered(timeout_s, self.target)) from None
 
     def _wait_once(self, id: str, seconds: float) -> task_pb2.Task:
         request = task_service_pb2.WaitTaskRequest(id=id)

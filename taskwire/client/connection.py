@@ -92,4 +92,4 @@ class Connection:
         request: Request,
         extra_s: float = 0.0,
     ) -> Response:
-        return short_call(method, request, self._timeout_s + extra_s)
+        return short_call(method, request, self._timeout_s + extra_s, self.target)

@@ -65,12 +65,18 @@ class Unreachable(CallFailed):
     that passed without a word from the server."""
 
 
-def call_failed(error: grpc.RpcError) -> CallFailed:
-    """`error` as one of the errors above."""
+def unanswered(timeout_s: float | None, target: str = "") -> str:
+    """What to say of a call of which the server at `target` said nothing in that time."""
+    at = f" at {target}" if target else ""
+    return f"nobody answered{at} within {timeout_s:g} s" if timeout_s is not None else ""
+
+
+def call_failed(error: grpc.RpcError, silence: str = "") -> CallFailed:
+    """`error` as one of the errors above; `silence` is its text when the deadline just passed."""
     code = _code(error)
     status = _status(error)
-    message = status.message or _details(error) or code.name
     silent = code is grpc.StatusCode.DEADLINE_EXCEEDED and not status.details
+    message = (silence if silent else "") or status.message or _details(error) or code.name
     if code is grpc.StatusCode.UNAVAILABLE or silent:
         return Unreachable(code, message, status)
     return CallFailed(code, message, status)

@@ -7,16 +7,19 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from taskwire.client.errors import call_failed
+from taskwire.client.errors import call_failed, unanswered
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
 def short_call(
-    method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout_s: float
+    method: grpc.UnaryUnaryMultiCallable[Request, Response],
+    request: Request,
+    timeout_s: float,
+    target: str = "",
 ) -> Response:
-    """The answer of `method`.
+    """The answer of `method`; `target` is the address that an error may speak of.
 
     Raises:
         CallFailed: it was an error.
@@ -25,4 +28,4 @@ def short_call(
     try:
         return method(request, timeout=timeout_s)
     except grpc.RpcError as error:
-        raise call_failed(error) from None
+        raise call_failed(error, unanswered(timeout_s, target)) from None

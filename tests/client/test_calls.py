@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import grpc
 import pytest
 
-from taskwire.client import CallFailed, Client, Unreachable, ended
+from taskwire.client import CallFailed, Client, FollowUp, Unreachable, ended
 from taskwire.client.errors import call_failed
 from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
 from taskwire.v1 import task_pb2, task_service_pb2
@@ -30,7 +31,8 @@ def test_a_submission_carries_a_request_id_of_its_own(
 
 
 def test_a_submission_says_what_it_was_told(server: ScriptedServer, client: Client) -> None:
-    server.will("SubmitTask", answers(task_service_pb2.SubmitTaskResponse()))
+    created = answers(task_service_pb2.SubmitTaskResponse())
+    server.will("SubmitTask", created, created)
     client.submit(
         DivideRequest(),
         type="a.B/C",
@@ -41,6 +43,31 @@ def test_a_submission_says_what_it_was_told(server: ScriptedServer, client: Clie
     (request,) = server.requests["SubmitTask"]
     assert (request.type, request.request_id, dict(request.labels)) == ("a.B/C", "mine", {"a": "b"})
     assert request.delay.seconds == 3600
+    client.submit(DivideRequest(), delay=90)
+    assert server.requests["SubmitTask"][1].delay.seconds == 90
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "answer"),
+    [
+        ({"input": {"rows": 1}}, TypeError, "a protobuf message, not dict"),
+        ({"labels": {"n": 1}}, TypeError, "labels are texts: write 'n': '1'"),
+        ({"schedule_time": datetime(2030, 1, 1)}, ValueError, r"datetime.now\(UTC\) or .astime"),  # noqa: DTZ001  # naive on purpose
+    ],
+)
+def test_a_submission_that_cannot_be_meant_is_refused_in_words(
+    client: Client, said: dict[str, Any], kind: type[Exception], answer: str
+) -> None:
+    with pytest.raises(kind, match=answer):
+        client.submit(**{"input": DivideRequest(), **said})
+    follow_up = {"when": "success", "input": DivideRequest(), **said}
+    with pytest.raises(kind, match=answer):
+        client.submit(DivideRequest(), follow_ups=[FollowUp(**follow_up)])
+
+
+def test_an_input_that_is_no_text_is_refused_in_words(client: Client) -> None:
+    with pytest.raises(TypeError, match=r"json is a text, not dict: write json.dumps"):
+        client.input_message("a.B/C", {"rows": 1})  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_an_interrupted_submission_is_repeated_with_the_same_request_id(
@@ -102,6 +129,15 @@ def test_nobody_there_is_known_at_once() -> None:
     (port,) = free_ports(1)
     with Client(f"127.0.0.1:{port}") as client:
         assert not client.is_reachable(20)
+
+
+def test_a_call_that_nobody_answers_says_where_and_how_long() -> None:
+    (port,) = free_ports(1)
+    with (
+        Client(f"127.0.0.1:{port}", timeout_s=0.5) as client,
+        pytest.raises(Unreachable, match=f"nobody answered at 127.0.0.1:{port} within 0.5 s"),
+    ):
+        client.submit(DivideRequest())
 
 
 def test_a_server_that_refuses_is_there(server: ScriptedServer, client: Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from taskwire import ProgressReport, TaskContext
 from taskwire.errors import Cancelled
+from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
 
 
 def test_progress_is_remembered_for_the_test() -> None:
@@ -52,6 +53,14 @@ def test_whatever_progress_says_can_be_sent(said: object) -> None:
     context.progress(message=said)  # type: ignore[arg-type]  # wrong on purpose
 
     assert context.progress_reports[0].message.encode()
+
+
+def test_a_submission_whose_time_has_no_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="schedule_time needs a time zone"):
+        TaskContext.for_test().submit(
+            DivideRequest(),
+            schedule_time=datetime(2030, 1, 1),  # noqa: DTZ001  # naive on purpose
+        )
 
 
 def test_a_cancel_is_seen_and_raised() -> None:
