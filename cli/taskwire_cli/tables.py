@@ -39,7 +39,9 @@ _PENDING = {
     task_pb2.PENDING_REASON_BACKING_OFF: "waits for its next attempt",
     task_pb2.PENDING_REASON_AWAITING_DISPATCH: "waits for the broker",
     task_pb2.PENDING_REASON_AWAITING_WORKER: "waits for a free worker",
-    task_pb2.PENDING_REASON_NO_WORKER: "no live worker serves its type: start one",
+    task_pb2.PENDING_REASON_NO_WORKER: (
+        "no live worker runs its type on its queue: start one, or see TASKWIRE_WORKER_QUEUES"
+    ),
     task_pb2.PENDING_REASON_QUEUE_PAUSED: "its queue is paused",
     task_pb2.PENDING_REASON_RATE_LIMITED: "waits for a rate limit",
     task_pb2.PENDING_REASON_CONCURRENCY_LIMITED: "waits for a limit of tasks at the same time",
@@ -210,27 +212,43 @@ def _rows(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:
         yield "id", task.id
     yield "type", task.type
     yield "state", _state(task)
+    if task.options.queue:
+        yield "queue", task.options.queue
     if task.HasField("progress") and not ended(task):
         yield "progress", progress_text(task.progress)
-    if task.attempt:
-        yield "attempt", f"{task.attempt} of {task.options.retry.max_attempts}"
+    yield from _attempts(task)
     yield from _times(task)
     if task.labels:
         yield "labels", ", ".join(f"{key}={task.labels[key]}" for key in sorted(task.labels))
     if task.cancel_requested:
-        yield "cancelled", task.cancel_reason or "on request"
+        cancelled = task.state == task_pb2.TASK_STATE_CANCELLED
+        yield "cancelled" if cancelled else "cancel asked", task.cancel_reason or "on request"
     if task.parent:
         yield "parent", task.parent
+    if task.retry_of:
+        yield "retry of", task.retry_of
     yield from _outcome(task, shown)
     for planned in task.follow_ups:
-        yield "follow-up", _follow_up(planned)
+        yield "follow-up", _follow_up(task, planned)
 
 
-def _follow_up(planned: task_pb2.PlannedFollowUp) -> str:
+def _attempts(task: task_pb2.Task) -> Iterator[tuple[str, str | Text]]:
+    if task.attempt:
+        yield "attempt", f"{task.attempt} of {task.options.retry.max_attempts}"
+    if task.worker_id:
+        yield "worker", task.worker_id
+    failures = [each.error for each in task.attempts if each.HasField("error")]
+    if failures and not ended(task):
+        yield "last error", Text(on_one_line(error_text(failures[-1])), style="red")
+
+
+def _follow_up(task: task_pb2.Task, planned: task_pb2.PlannedFollowUp) -> str:
     known = planned.condition in task_pb2.FollowUpCondition.values()
     name = task_pb2.FollowUpCondition.Name(planned.condition) if known else str(planned.condition)
     when = name.removeprefix("FOLLOW_UP_CONDITION_").replace("_", " ").lower()
-    return f"{when}: {planned.type}  {planned.task_id}".rstrip()
+    # Follow-ups begin with the end of their task or never.
+    never = f"(not begun: the task is {state_name(task.state)})" if ended(task) else ""
+    return f"{when}: {planned.type}  {planned.task_id or never}".rstrip()
 
 
 def _state(task: task_pb2.Task) -> Text:
@@ -241,15 +259,20 @@ def _state(task: task_pb2.Task) -> Text:
 def _times(task: task_pb2.Task) -> Iterator[tuple[str, str]]:
     for name, field in (
         ("submitted", "create_time"),
-        ("due", "schedule_time"),
+        ("scheduled for", "schedule_time"),
         ("started", "start_time"),
         ("next attempt", "next_attempt_time"),
         ("ended", "end_time"),
     ):
         if not task.HasField(field):  # type: ignore[arg-type]  # one of the names above
             continue
-        if field != "schedule_time" or task.schedule_time != task.create_time:
+        if field != "schedule_time" or _was_scheduled(task):
             yield name, time_text(getattr(task, field))
+
+
+def _was_scheduled(task: task_pb2.Task) -> bool:
+    # What is due at once has two times too, that of the request and that of its record.
+    return task.schedule_time.ToSeconds() > task.create_time.ToSeconds() + 1
 
 
 def _outcome(task: task_pb2.Task, shown: Json) -> Iterator[tuple[str, str | Text]]:

@@ -16,7 +16,8 @@ from taskwire_cli.values import text_of
 _HELP = f"""Submit the ended task ID anew, or with --filter all that match and have ended.
 
 The new one has the type, the options, the labels and the input of the old one, which stays as it
-is.
+is. So does its state: --filter 'state = FAILED' finds those already retried too, and retries them
+again. Delete them, or narrow the filter by create_time.
 
 \b
 Examples:

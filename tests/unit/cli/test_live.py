@@ -150,5 +150,5 @@ def test_a_file_gets_lines_and_no_bar() -> None:
         "RUNNING      attempt 1 of 5",
         "50 %  1 of 2  [/nothing]",
         "interrupted (the server [/went] away); resuming",
-        "no live worker serves its type: start one",
+        "no live worker runs its type on its queue: start one, or see TASKWIRE_WORKER_QUEUES",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
@@ -89,9 +91,82 @@ def test_a_type_in_the_table_keeps_its_whole_name_on_a_narrow_terminal() -> None
     assert name in captured.get()
 
 
-def test_a_task_with_a_left_out_payload_says_so() -> None:
-    task = task_pb2.Task(id="t", type="a.B/C", payload_unavailable=True)
+def shown(task: task_pb2.Task) -> dict[str, str]:
+    """What people see of the task, by the names of the lines."""
     console = Console(width=200)
     with console.capture() as captured:
         console.print(tables.task_table(task, {}))
-    assert "left out" in captured.get()
+    lines = (re.split("  +", line.strip(), maxsplit=1) for line in captured.get().splitlines())
+    return {line[0]: line[1] for line in lines}
+
+
+def test_a_task_with_a_left_out_payload_says_so() -> None:
+    task = task_pb2.Task(id="t", type="a.B/C", payload_unavailable=True)
+    assert "left out" in shown(task)["payload"]
+
+
+def test_a_task_that_retries_says_where_and_why() -> None:
+    task = task_pb2.Task(id="t", type="a.B/C", state=task_pb2.TASK_STATE_RETRYING, attempt=2)
+    task.options.queue = "mails"
+    task.retry_of = "old"
+    for message in ("first", "second"):
+        error = task.attempts.add(worker_id="w").error
+        error.status.code, error.status.message = 14, message
+    assert shown(task)["queue"] == "mails"
+    assert shown(task)["retry of"] == "old"
+    assert shown(task)["last error"] == "UNAVAILABLE: second"
+    task.state = task_pb2.TASK_STATE_SUCCEEDED
+    assert "last error" not in shown(task)
+
+
+def test_a_running_task_says_how_far_and_by_whom() -> None:
+    task = task_pb2.Task(
+        id="t", type="a.B/C", state=task_pb2.TASK_STATE_RUNNING, attempt=1, worker_id="w"
+    )
+    task.progress.fraction = 0.5
+    assert shown(task)["progress"] == "50 %"
+    assert shown(task)["worker"] == "w"
+
+
+@pytest.mark.parametrize(
+    ("state", "label"),
+    [
+        (task_pb2.TASK_STATE_CANCELLED, "cancelled"),
+        (task_pb2.TASK_STATE_CANCELLING, "cancel asked"),
+        (task_pb2.TASK_STATE_SUCCEEDED, "cancel asked"),
+    ],
+)
+def test_a_cancel_is_no_end_of_its_own(state: task_pb2.TaskState.ValueType, label: str) -> None:
+    task = task_pb2.Task(id="t", type="a.B/C", state=state, cancel_requested=True)
+    assert shown(task)[label] == "on request"
+
+
+def test_a_task_that_ran_before_its_time_still_has_the_time() -> None:
+    task = task_pb2.Task(id="t", type="a.B/C", state=task_pb2.TASK_STATE_RUNNING)
+    task.create_time.FromSeconds(0)
+    task.start_time.FromSeconds(1)
+    task.schedule_time.FromSeconds(3600)
+    assert shown(task)["scheduled for"] == tables.time_text(task.schedule_time)
+    task.schedule_time.FromMilliseconds(2)
+    assert "scheduled for" not in shown(task)
+
+
+@pytest.mark.parametrize(
+    ("state", "task_id", "text"),
+    [
+        (task_pb2.TASK_STATE_RUNNING, "", "on failure: a.B/C"),
+        (task_pb2.TASK_STATE_FAILED, "f", "on failure: a.B/C  f"),
+        (
+            task_pb2.TASK_STATE_CANCELLED,
+            "",
+            "on failure: a.B/C  (not begun: the task is CANCELLED)",
+        ),
+    ],
+)
+def test_a_follow_up_that_never_begins_says_so(
+    state: task_pb2.TaskState.ValueType, task_id: str, text: str
+) -> None:
+    task = task_pb2.Task(id="t", type="a.B/C", state=state)
+    on_failure = task_pb2.FOLLOW_UP_CONDITION_ON_FAILURE
+    task.follow_ups.add(condition=on_failure, type="a.B/C", task_id=task_id)
+    assert shown(task)["follow-up"] == text
