@@ -13,13 +13,22 @@ _EXAMPLE = "taskwire.examples.v1.MathTasks/Divide"
 _EXAMPLE_INPUT = '{"dividend": 84, "divisor": 2}'
 
 
-def greeting(address: str, types: Iterable[str], *, where: str, admin: str | None = None) -> str:
+def greeting(
+    address: str,
+    types: Iterable[str],
+    *,
+    where: str,
+    admin: str | None = None,
+    unhandled: Iterable[str] = (),
+) -> str:
     """The lines for a server that listens on `address`, serves `types` and is `where`; `admin`
-    is the address of its admin port."""
+    is the address of its admin port, and no handler is there for `unhandled`."""
     names = sorted(types)
     lines = [f"taskwire serves {_count(names)} on {address} ({where}). Ctrl-C stops it."]
     if admin is not None:
         lines.append(f"Metrics: http://{admin}/metrics  Exceptions: http://{admin}/-/exceptions")
+    if waiting := sorted(unhandled):
+        lines.append(f"No handler here: {', '.join(waiting)} (such tasks wait for a worker).")
     if not names:
         return "\n".join(lines)
     name = _EXAMPLE if _EXAMPLE in names else names[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ from taskwire_gateway.main import (
 )
 from taskwire_gateway.ports import Hearing
 from taskwire_gateway.store import GatewayStore
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def run_embedded(
         raise ConfigurationError(f"the database does not answer: {error}") from error
     finally:
         os.close(lock)
+    log.info("stopped")
     return 0
 
 

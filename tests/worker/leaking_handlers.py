@@ -31,6 +31,8 @@ def isolated(request: MakeThumbnailRequest, context: TaskContext) -> MakeThumbna
 @task("taskwire.examples.v1.MathTasks/Divide")
 def deliberate(request: DivideRequest, context: TaskContext) -> DivideResponse:
     """An answer, whatever it is: no exception that somebody should look at."""
+    if request.divisor < 0:
+        return None  # type: ignore[return-value]  # no result, on purpose
     if request.divisor:
         return DivideResponse(quotient=1)
     raise errors.InvalidArgument("The divisor is zero.")

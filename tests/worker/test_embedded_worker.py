@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -197,14 +198,19 @@ def test_a_drain_lets_tasks_finish(town: Town, worker: EmbeddedWorker) -> None:
     assert town.task(task_id).state is State.SUCCEEDED
 
 
-def test_a_drain_hands_back_what_does_not_finish(town: Town, worker: EmbeddedWorker) -> None:
+def test_a_drain_hands_back_what_does_not_finish(
+    town: Town, worker: EmbeddedWorker, caplog: pytest.LogCaptureFixture
+) -> None:
     listening = divide(town, 60)
     deaf = sleep(town, 8)
     for task_id in (listening, deaf):
         town.in_state(task_id, State.RUNNING)
 
-    worker.drain(0.1)
+    with caplog.at_level(logging.INFO):
+        worker.drain(0.1)
 
+    (said,) = [each for each in caplog.records if each.getMessage() == "tasks still run"]
+    assert vars(said)["running"] == 2
     for task_id in (listening, deaf):
         task = town.task(task_id)
         assert (task.state, task.handed_back, task.attempt) == (State.QUEUED, 1, 1)

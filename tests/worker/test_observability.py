@@ -39,9 +39,13 @@ class Lines(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
+        self.failures: list[tuple[str, str]] = []
+        """Level and type of each failure that was told."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.text += LineFormatter().format(record) + JsonFormatter().format(record)
+        if record.msg == "attempt failed":
+            self.failures.append((record.levelname, vars(record).get("error_type", "")))
 
 
 @pytest.fixture
@@ -84,9 +88,9 @@ def test_no_secret_of_an_input_or_an_exception_is_shown(
     assert f'"request_url": "{THUMBNAIL}"' in shown
 
 
-@pytest.mark.usefixtures("worker", "logged")
+@pytest.mark.usefixtures("worker")
 def test_what_is_tried_again_is_a_warning_until_it_is_not(
-    town: Town, instruments: Instruments
+    town: Town, instruments: Instruments, logged: Lines
 ) -> None:
     mail = SendEmailRequest(to=["a@b.de"], subject="s", text="t")
     twice = RetryPolicy(
@@ -99,13 +103,28 @@ def test_what_is_tried_again_is_a_warning_until_it_is_not(
     ]
     assert [occurrence.severity for occurrence in bundle.newest] == ["warning", "error"]
     assert (bundle.severity, bundle.count) == ("error", 2)
+    assert logged.failures == [("WARNING", "RuntimeError"), ("ERROR", "RuntimeError")]
+    assert "leaking_handlers.py:" in logged.text
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_handler_s_own_error_is_an_answer(town: Town, instruments: Instruments) -> None:
+def test_a_handler_s_own_error_is_an_answer(
+    town: Town, instruments: Instruments, logged: Lines
+) -> None:
     town.ended(town.submit(DIVIDE, DivideRequest(), queue="math"))
     eventually(lambda: read(instruments.registry).sum("taskwire_worker_attempts_ended_total"))
+    eventually(lambda: logged.failures, what="it is logged")
+    assert {level for level, _ in logged.failures} == {"INFO"}
     assert instruments.exceptions.total == 0
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_result_that_is_none_is_an_error_without_a_type(town: Town, logged: Lines) -> None:
+    town.ended(town.submit(DIVIDE, DivideRequest(divisor=-1), queue="math"))
+    eventually(lambda: logged.failures, what="it is logged")
+    assert logged.failures == [("ERROR", "")]
+    assert "error_type" not in logged.text
+    assert "instead of taskwire.examples.v1.DivideResponse" in logged.text
 
 
 @pytest.mark.usefixtures("worker")

@@ -1,4 +1,4 @@
-"""What is counted of attempts, and which of their failures somebody should look at.
+"""What is counted and logged of attempts, and which of their failures somebody should look at.
 
 A handler's own errors are answers, and a time-out is a number. An exception that the handler
 did not foresee, a result that is none and a process that died under it are shown to operators.
@@ -6,18 +6,22 @@ did not foresee, a result that is none and a process that died under it are show
 
 from __future__ import annotations
 
+import logging
 import time
 
 from taskwire_admin.instruments import Instruments
 from taskwire_admin.occurrence import ERROR, WARNING, Occurrence
 from taskwire_core.caught import Caught, Frame
+from taskwire_core.failure import Failure
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.recovery import Settlement
 from taskwire_worker.handlers import Handler
 from taskwire_worker.held import HeldTask
 from taskwire_worker.metrics import AttemptMetrics
-from taskwire_worker.outcome import Died, Failed, Outcome, Stop
+from taskwire_worker.outcome import Died, Failed, Outcome, Returned, Stop
+
+_LOG = logging.getLogger(__name__)
 
 _WORDS = {
     Event.RETRYABLE_ERROR: "retrying",
@@ -44,18 +48,47 @@ class AttemptLog:
         """An attempt came to `outcome`, and its task to where `settlement` puts it."""
         seconds = time.monotonic() - held.begun_at
         self._metrics.ended(held.task.type, _word(settlement, held), seconds)
-        caught = _unexpected(outcome, handler)
-        if caught is None or held.stopped is not None:
+        if isinstance(outcome, Returned):
+            return
+        caught = None if held.stopped is not None else _unexpected(outcome, handler)
+        again = settlement.target is State.RETRYING
+        if isinstance(outcome, Failed):
+            _log_failure(held, outcome.failure, caught, again=again)
+        if caught is None:
             return
         self._exceptions.record(
             Occurrence(
                 caught,
                 kind="task",
                 place=held.task.type,
-                severity=WARNING if settlement.target is State.RETRYING else ERROR,
+                severity=WARNING if again else ERROR,
                 fields={"task_id": to_text(held.task.id), "attempt": str(held.task.attempt)},
             )
         )
+
+
+def _log_failure(held: HeldTask, failure: Failure, caught: Caught | None, *, again: bool) -> None:
+    # A handler's own error is an answer, and its text is the caller's.
+    level = logging.INFO if caught is None else logging.WARNING if again else logging.ERROR
+    _LOG.log(
+        level,
+        "attempt failed",
+        extra={
+            "task_id": to_text(held.task.id),
+            "task_type": held.task.type,
+            "attempt": held.task.attempt,
+            "code": failure.code.name,
+            "reason": failure.reason,
+            **({"error_type": failure.type} if failure.type else {}),
+            **(_problem(caught) if caught is not None else {}),
+        },
+    )
+
+
+def _problem(caught: Caught) -> dict[str, str]:
+    """The masked text of what was raised, and where."""
+    place = {"file": f"{caught.frames[-1].file}:{caught.frames[-1].line}"} if caught.frames else {}
+    return {"problem": caught.message, **place}
 
 
 def _word(settlement: Settlement, held: HeldTask) -> str:

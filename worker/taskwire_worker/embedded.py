@@ -6,8 +6,10 @@ run in threads of this process; those that declare process isolation run in chil
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+from collections.abc import Collection
 
 from taskwire_admin.instruments import Instruments
 from taskwire_broker.embedded import EmbeddedBroker, EmbeddedExchange
@@ -26,6 +28,8 @@ from taskwire_worker.ports import WorkerRow
 from taskwire_worker.spool import Spool
 from taskwire_worker.store_ledger import StoreLedger, StoreWorkerBook
 from taskwire_worker.workplace import load_workplace
+
+_LOG = logging.getLogger(__name__)
 
 _SETTLE_TIMEOUT_S = 5.0
 
@@ -80,6 +84,11 @@ class EmbeddedWorker:
         return self._workplace.queues
 
     @property
+    def types(self) -> Collection[str]:
+        """The task types that it has handlers of."""
+        return self._workplace.handlers.keys()
+
+    @property
     def unclaimed(self) -> int:
         """How many deliveries wait here unclaimed."""
         return self._crew.unclaimed
@@ -104,7 +113,7 @@ class EmbeddedWorker:
                 host=socket.gethostname(),
                 pid=os.getpid(),
                 slots=self._workplace.slots,
-                types=tuple(self._workplace.handlers),
+                types=tuple(self.types),
                 queues=self._workplace.queues,
             )
         )
@@ -120,6 +129,8 @@ class EmbeddedWorker:
 
         A handler that still runs then loses its task: the process must end soon after.
         """
+        if running := len(self._crew.held.running()):
+            _LOG.info("tasks still run", extra={"running": running})
         self._crew.drain(grace_s)
         self._crew.finish(_SETTLE_TIMEOUT_S)
         self._bell.close(1.0)

@@ -127,7 +127,15 @@ def _import(name: str) -> ModuleType:
         first_line = (str(error).splitlines() or [""])[0]
         raise ConfigurationError(
             f"TASKWIRE_HANDLERS: cannot import {name}: {type(error).__name__}: {first_line}"
+            f"{_import_hint(name, error)}"
         ) from error
+
+
+def _import_hint(name: str, error: Exception) -> str:
+    # Not for what the module itself imports: that is another package which is not installed.
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    itself = missing is not None and f"{name}.".startswith(f"{missing}.")
+    return "; is its folder on PYTHONPATH?" if itself else ""
 
 
 def _marked(module: ModuleType) -> Iterator[tuple[Function, HandlerMark]]:

@@ -90,8 +90,6 @@ class Runner:
             self._progress.forget(held)
             self._done(held)
         self._log.ended(held, self._handlers[held.task.type], outcome, settlement)
-        if isinstance(outcome, Failed):
-            _log_failure(held, outcome)
 
     def _guarded_outcome(self, held: HeldTask) -> Outcome:
         try:
@@ -149,19 +147,3 @@ class Runner:
             report=lambda report: self._progress.report(held, report),
             submit=self._submitter(held.task),
         )
-
-
-def _log_failure(held: HeldTask, outcome: Failed) -> None:
-    # The exception's text stays in the store, where the operator decides who sees it.
-    failure = outcome.failure
-    _LOG.info(
-        "attempt failed",
-        extra={
-            "task_id": to_text(held.task.id),
-            "task_type": held.task.type,
-            "attempt": held.task.attempt,
-            "code": failure.code.name,
-            "reason": failure.reason,
-            "error_type": failure.type,
-        },
-    )

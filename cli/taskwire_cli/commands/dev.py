@@ -64,8 +64,10 @@ def run_embedded_with_worker(settings: Settings) -> None:
     contracts = load([Path(path) for path in settings.contracts], examples=examples)
     check_rules(contracts)
 
+    handled: set[str] = set()
+
     def make_worker(foundation: Foundation) -> EmbeddedWorker:
-        return EmbeddedWorker(
+        worker = EmbeddedWorker(
             settings,
             contracts,
             examples=examples,
@@ -76,11 +78,17 @@ def run_embedded_with_worker(settings: Settings) -> None:
             deployment_id=foundation.deployment_id,
             instruments=foundation.instruments,
         )
+        handled.update(worker.types)
+        return worker
 
     def on_ready(port: int) -> None:
         address = f"{settings.listen.rpartition(':')[0]}:{port}"
         where = f"data in {settings.data_dir.absolute()}"
-        print(greeting(address, contracts.types, where=where, admin=admin_address), flush=True)
+        types = contracts.types
+        lines = greeting(
+            address, types, where=where, admin=admin_address, unhandled=types.keys() - handled
+        )
+        print(lines, flush=True)
 
     admin = Admin("dev")
     with claimed(settings), admin.open(settings.admin_listen) as admin_address:

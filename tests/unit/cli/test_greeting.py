@@ -22,6 +22,14 @@ def test_without_the_examples_the_first_type_is_called() -> None:
     assert "-d '{}' 127.0.0.1:1234 a.B/C" in text
 
 
+def test_types_without_a_handler_are_named() -> None:
+    text = greeting(
+        "127.0.0.1:1234", ["z.B/C", "a.B/C"], where="here", unhandled=["z.B/C", "a.B/C"]
+    )
+    assert "No handler here: a.B/C, z.B/C (such tasks wait for a worker)." in text
+    assert "No handler" not in greeting("127.0.0.1:1234", ["a.B/C"], where="here")
+
+
 def test_without_types_there_is_nothing_to_call() -> None:
     assert "Call a task" not in greeting("127.0.0.1:1234", [], where="here")
 

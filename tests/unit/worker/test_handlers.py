@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -103,8 +104,20 @@ def test_a_module_without_a_handler_is_refused(contracts: Contracts) -> None:
 
 
 def test_a_module_that_cannot_be_imported_is_refused_in_one_line(contracts: Contracts) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot import no\.such\.module"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"cannot import no\.such\.module: .*; is its folder on PYTHONPATH\?",
+    ):
         load_handlers(["no.such.module"], contracts)
+
+
+def test_a_module_that_lacks_another_one_is_not_said_to_be_missing(
+    contracts: Contracts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "handlers_that_lack.py").write_text("import no_such_package")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"No module named 'no_such_package'$"):
+        load_handlers(["handlers_that_lack"], contracts)
 
 
 @pytest.mark.parametrize(("isolation", "on_loop"), [("thread", True), ("process", False)])
