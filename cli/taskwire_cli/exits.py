@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -23,22 +24,26 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
 
-EXIT_CODES_HELP = """\b
+WAITED_EXIT_CODES_HELP = """\b
 Exit codes:
   0  all went well, and a task that was waited for has SUCCEEDED
   1  that task ended otherwise: FAILED, CANCELLED or EXPIRED
   2  the command line, a file or a setting is wrong; nothing was done
   3  the server answered with an error, or --output could not write the result
-  4  no server answered
+  4  no server answered"""
+"""Those of a command that waits for a task without a --timeout."""
+
+EXIT_CODES_HELP = f"""{WAITED_EXIT_CODES_HELP}
   5  the task had not ended when --timeout was over"""
 
 
 class Stop(Exception):
-    """Ends the command with one line on stderr and an exit code."""
+    """Ends the command with one line on stderr, one more for each of `listed`, and an exit code."""
 
-    def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
+    def __init__(self, message: str, code: Exit = Exit.USAGE, listed: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.code = code
+        self.listed = listed
 
 
 def one_line(text: str) -> str:

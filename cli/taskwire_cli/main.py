@@ -1,6 +1,6 @@
 """`taskwire`: the command line. Everything that it can do is in `commands/`.
 
-This file turns whatever ends a command into one line on stderr and an exit code.
+This file turns whatever ends a command into a line or more on stderr and an exit code.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -106,7 +107,7 @@ def run(arguments: list[str]) -> int:
     except ConfigurationError as error:
         return _end(str(error), Exit.USAGE)
     except Stop as stop:
-        return _end(str(stop), stop.code)
+        return _end(str(stop), stop.code, stop.listed)
     except StoreUnavailable as error:
         return _end(f"the database does not answer: {error}; {error.advice}", Exit.USAGE)
     except BrokenPipeError:
@@ -116,7 +117,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if (refused := _refused(error)) is None:
             raise
-        return _end(str(refused), refused.code)
+        return _end(str(refused), refused.code, refused.listed)
     return result if isinstance(result, int) else Exit.OK
 
 
@@ -129,6 +130,7 @@ def _refused(error: Exception) -> Stop | None:
     return stop_for(error, "its address") if isinstance(error, ClientError) else None
 
 
-def _end(message: str, code: Exit) -> int:
-    print(f"taskwire: {one_line(message)}", file=sys.stderr)
+def _end(message: str, code: Exit, listed: Sequence[str] = ()) -> int:
+    lines = [f"taskwire: {one_line(message)}", *(f"  {one_line(each)}" for each in listed)]
+    print("\n".join(lines), file=sys.stderr)
     return code

@@ -19,14 +19,23 @@ def stop_for(error: ClientError, target: str) -> Stop:
         )
     if isinstance(error, CallFailed):
         code = Exit.UNREACHABLE if isinstance(error, Unreachable) else Exit.REFUSED
-        return Stop(_refusal(error), code)
+        return Stop(_sentence(error), code, _violations(error))
     return Stop(str(error), Exit.REFUSED)
 
 
-def _refusal(error: CallFailed) -> str:
+def _sentence(error: CallFailed) -> str:
     name = " ".join(filter(None, [error.code.name, error.reason]))
-    # The message itself speaks of the first one.
+    # People see no details of a status, but the violations themselves.
+    message = error.message.replace("the fields that the details name", "what is named here")
+    if len(error.violations) > 1:
+        # The message itself speaks of the first one and counts the others, which are listed.
+        message = message.partition(f" {error.violations[0].field}: ")[0]
+    return f"{message} ({name})"
+
+
+def _violations(error: CallFailed) -> list[str]:
     if len(error.violations) < 2:
-        return f"{error.message} ({name})"
-    listed = "; ".join(f"{v.field}: {v.description}" for v in error.violations)
-    return f"{error.message} ({name}): {listed}"
+        return []
+    listed = [": ".join(filter(None, [v.field, v.description])) for v in error.violations]
+    omitted = error.metadata.get("omittedViolations")
+    return [*listed, f"and {omitted} more"] if omitted else listed

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -129,17 +130,23 @@ def test_a_request_id_with_other_content_is_refused(taskwire: Taskwire) -> None:
     assert "ALREADY_EXISTS REQUEST_ID_REUSED" in answer.line
 
 
-def test_labels_delay_queue_and_priority_reach_the_task(taskwire: Taskwire) -> None:
+def test_labels_delay_and_overrides_reach_the_task(
+    taskwire: Taskwire,
+) -> None:
     answer = taskwire(
         *("submit", SLEEP, '{"duration": "0s"}', "--delay", "1h", "--json"),
         *("--label", "customer=acme", "--label", "run=a=b"),
-        *("--queue", "elsewhere", "--priority", "high"),
+        *("--queue", "elsewhere", "--priority", "high", "--max-attempts", "2"),
+        *("--attempt-timeout", "90s", "--total-timeout", "2h"),
     )
     task = answer.json
     assert task["state"] == "TASK_STATE_SCHEDULED"
     assert task["labels"] == {"customer": "acme", "run": "a=b"}
     assert task["options"]["queue"] == "elsewhere"
     assert task["options"]["priority"] == "PRIORITY_HIGH"
+    assert task["options"]["retry"]["maxAttempts"] == 2
+    assert task["options"]["attemptTimeout"] == "90s"
+    assert task["options"]["totalTimeout"] == "7200s"
     assert task["scheduleTime"] > task["createTime"]
 
 
@@ -187,16 +194,30 @@ def test_input_that_breaks_a_rule_is_refused_by_the_server(taskwire: Taskwire) -
     assert "INVALID_ARGUMENT FIELD_VIOLATION" in answer.line
 
 
-def test_every_violation_is_named(taskwire: Taskwire) -> None:
+def test_every_violation_is_named_once(taskwire: Taskwire) -> None:
     answer = taskwire("submit", THUMBNAIL, '{"maxWidth": -1, "maxHeight": 5000}')
-    for field in ("input.image", "input.max_width", "input.max_height"):
-        assert field in answer.line
+    first, *listed = answer.err.splitlines()
+    assert first == (
+        "taskwire: The request is not valid; correct what is named here."
+        " (INVALID_ARGUMENT FIELD_VIOLATION)"
+    )
+    fields = [line.strip().partition(": ")[0] for line in listed]
+    assert sorted(fields) == ["input.image", "input.max_height", "input.max_width"]
 
 
 def test_delay_and_time_exclude_each_other(taskwire: Taskwire) -> None:
     answer = taskwire("submit", DIVIDE, "--delay", "1s", "--at", "2027-01-01T00:00")
     assert answer.code == 3
     assert "CONFLICTING_FIELDS" in answer.line
+
+
+def test_a_time_that_has_passed_is_told(taskwire: Taskwire) -> None:
+    submit = ("submit", DIVIDE, '{"divisor": 1}', "--at")
+    past = taskwire(*submit, "2026-01-01T00:00Z")
+    assert past.code == 0
+    assert past.line == "taskwire: that time has passed; the task is due now"
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert taskwire(*submit, ahead).err == ""
 
 
 def test_a_file_for_no_bytes_field_is_refused(taskwire: Taskwire, picture: Path) -> None:

@@ -52,6 +52,21 @@ def test_help_lists_every_command(bare: Taskwire) -> None:
     assert "Exit codes:" in answer.out
 
 
+@pytest.mark.parametrize("command", ["watch", "retry", "submit"])
+def test_an_exit_code_of_a_timeout_is_that_of_a_command_with_one(
+    bare: Taskwire, command: str
+) -> None:
+    text = bare(command, "--help").out
+    assert ("\n    5  " in text) == ("--timeout DURATION" in text)
+
+
+def test_every_example_goes_on_after_a_backslash_only(bare: Taskwire) -> None:
+    lines = bare("submit", "--help").out.splitlines()
+    goes_on = [number for number, line in enumerate(lines) if line.startswith("      --")]
+    assert len(goes_on) >= 4
+    assert all(lines[number - 1].endswith("\\") for number in goes_on)
+
+
 def test_every_command_of_the_group_is_tested_here() -> None:
     context = click.Context(cli)
     assert set(cli.list_commands(context)) == {command[0] for command in COMMANDS}

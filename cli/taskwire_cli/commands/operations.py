@@ -13,7 +13,8 @@ from taskwire_cli.tables import show
 
 @click.group()
 def operations() -> None:
-    """Look after operations: what `cancel`, `retry` and `delete` with --filter have begun."""
+    """Look after operations: what `queue purge`, or --filter of `cancel`, `retry` and `delete`, has
+    begun."""
 
 
 @operations.command("list")

@@ -9,7 +9,7 @@ from taskwire.client import Client
 from taskwire.v1 import task_pb2
 from taskwire_cli.bulk import filter_options, one_of_both, show_bulk
 from taskwire_cli.connection import address_option, connected, json_option
-from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop
+from taskwire_cli.exits import WAITED_EXIT_CODES_HELP, Exit, Stop
 from taskwire_cli.outcome import exit_code, print_task
 from taskwire_cli.values import text_of
 
@@ -25,7 +25,7 @@ Examples:
   taskwire retry ID --input '{{"dividend": 84, "divisor": 2}}' --wait
   taskwire retry --filter 'state = FAILED AND labels.customer = acme' --force --wait
 
-{EXIT_CODES_HELP}
+{WAITED_EXIT_CODES_HELP}
 """
 
 

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from datetime import datetime, timedelta
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 from google.protobuf.message import Message
 
 from taskwire.client import Client, UnknownName, When
-from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
+from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.bytes_fields import check_field, put_files
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.exits import EXIT_CODES_HELP, Exit, Stop
 from taskwire_cli.follow_up_options import Plan, follow_up_options, follow_ups
 from taskwire_cli.following import follow
 from taskwire_cli.outcome import exit_code, output_option, print_task, write_outputs
+from taskwire_cli.override_options import override_options, overrides
 from taskwire_cli.values import Duration, Pair, Time, text_of
 
-_PRIORITIES = {
-    "low": options_pb2.PRIORITY_LOW,
-    "normal": options_pb2.PRIORITY_NORMAL,
-    "high": options_pb2.PRIORITY_HIGH,
-}
-
+_AT = "Start it then: 2027-01-31T09:00, local time unless it says Z or an offset."
 _HELP = f"""Submit a task of TYPE, a "package.Service/Method" that `taskwire types` lists.
 
 JSON is the method's request in protobuf's JSON form: text, @FILE, or - for standard input. Without
@@ -40,7 +37,7 @@ Examples:
     --label customer=acme --request-id nightly-2027-01-31
   taskwire submit taskwire.examples.v1.EmailTasks/SendEmail @mail.json \\
     --field-file 'attachments[0].content=invoice.pdf'
-  taskwire submit taskwire.examples.v1.MathTasks/Divide '{{"dividend": 84, "divisor": 2}}' \
+  taskwire submit taskwire.examples.v1.MathTasks/Divide '{{"dividend": 84, "divisor": 2}}' \\
     --on-failure taskwire.examples.v1.EmailTasks/SendEmail=@mail.json
 
 --on-success, --on-failure and --then name the type of another task and its request. FIELD is the
@@ -81,9 +78,8 @@ taskwire.v1.Task the ended task.
     help="Label the task. May be repeated.",
 )
 @click.option("--delay", type=Duration(), help="Start it this much later, such as 90s or 2h.")
-@click.option("--at", "schedule_time", type=Time(), help="Start it then: 2027-01-31T09:00.")
-@click.option("--priority", type=click.Choice(list(_PRIORITIES)), help="Within its queue.")
-@click.option("--queue", help="Another queue than its type's.")
+@click.option("--at", "schedule_time", type=Time(), help=_AT)
+@override_options
 @follow_up_options
 @click.option("--require-worker", is_flag=True, help="Refuse it when nobody can run it now.")
 @click.option("--validate-only", is_flag=True, help="Check everything and submit nothing.")
@@ -111,6 +107,7 @@ def submit(
         message = _input(client, type, json, files)
         _check_outputs(client, type, output)
         answer = _send(client, type, message, **options)
+        _tell_if_past(options["schedule_time"])
         if not (waits or watch or output):
             _show(client, answer, as_json=as_json)
             return Exit.OK
@@ -160,17 +157,13 @@ def _send(
     labels: tuple[tuple[str, str], ...],
     delay: timedelta | None,
     schedule_time: datetime | None,
-    priority: str | None,
-    queue: str | None,
     on_success: tuple[Plan, ...],
     on_failure: tuple[Plan, ...],
     then: tuple[Plan, ...],
     require_worker: bool,
     validate_only: bool,
+    **overriding: Any,  # those of override_options
 ) -> task_service_pb2.SubmitTaskResponse:
-    overrides = options_pb2.TaskOverrides(
-        queue=queue, priority=_PRIORITIES[priority] if priority else None
-    )
     return client.submit(
         message,
         type=type,
@@ -178,7 +171,7 @@ def _send(
         labels=dict(labels),
         delay=delay,
         schedule_time=schedule_time,
-        overrides=overrides if overrides.ByteSize() else None,
+        overrides=overrides(**overriding),
         follow_ups=follow_ups(
             lambda name, text: _input(client, name, text, ()),
             [(When.SUCCESS, on_success), (When.FAILURE, on_failure), (When.ALWAYS, then)],
@@ -186,6 +179,11 @@ def _send(
         validate_only=validate_only,
         require_worker=require_worker,
     )
+
+
+def _tell_if_past(schedule_time: datetime | None) -> None:
+    if schedule_time is not None and schedule_time < datetime.now(UTC):
+        print("taskwire: that time has passed; the task is due now", file=sys.stderr)
 
 
 def _show(client: Client, answer: task_service_pb2.SubmitTaskResponse, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from taskwire_cli.connection import address_option, connected, json_option
-from taskwire_cli.exits import EXIT_CODES_HELP
+from taskwire_cli.exits import WAITED_EXIT_CODES_HELP
 from taskwire_cli.following import follow
 from taskwire_cli.following_many import follow_many
 from taskwire_cli.outcome import exit_code
@@ -24,7 +24,7 @@ Examples:
   taskwire watch --filter 'state = FAILED AND labels.customer = acme'
   taskwire watch --filter ''                                 every task
 
-{EXIT_CODES_HELP}
+{WAITED_EXIT_CODES_HELP}
 """
 
 
