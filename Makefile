@@ -39,6 +39,7 @@ setup: .venv/.taskwire ## Make .venv with everything but servers; quick when not
 .venv/.requirements: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"taskwire needs Python 3.11 or newer, and this is {sys.version.split()[0]}. Name another one: make setup PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'This Python cannot make virtual environments. Install: apt-get install python3-venv' >&2; exit 1; }
+	@echo 'Making .venv, which takes about a minute.'
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --no-binary stringcase -r requirements/dev.txt
 	@touch $@

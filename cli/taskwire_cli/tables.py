@@ -37,7 +37,7 @@ _COLOURS = {
 _PENDING = {
     task_pb2.PENDING_REASON_DELAYED: "waits for its time",
     task_pb2.PENDING_REASON_BACKING_OFF: "waits for its next attempt",
-    task_pb2.PENDING_REASON_AWAITING_DISPATCH: "waits for the broker",
+    task_pb2.PENDING_REASON_AWAITING_DISPATCH: "waits to be dispatched",
     task_pb2.PENDING_REASON_AWAITING_WORKER: "waits for a free worker",
     task_pb2.PENDING_REASON_NO_WORKER: (
         "no live worker runs its type on its queue: start one, or see TASKWIRE_WORKER_QUEUES"

@@ -170,6 +170,7 @@ def test_a_misspelled_type_names_its_neighbour(taskwire: Taskwire) -> None:
 
 def test_an_unknown_type_without_neighbours_says_where_to_look(taskwire: Taskwire) -> None:
     answer = taskwire("submit", "nonsense")
+    assert "the server at 127.0.0.1:" in answer.line
     assert answer.line.endswith("; see: taskwire types")
 
 

@@ -191,6 +191,15 @@ async def test_a_cancelled_task_is_cancelled(running: Running) -> None:
     assert "enough" in (raised.value.details() or "")
 
 
+async def test_who_sent_no_request_id_is_not_told_to_call_again(
+    running: Running, almost_late: float
+) -> None:
+    call = running.durable(running.shrink().SerializeToString(), timeout=almost_late)
+    refused = await refusal(call)
+    assert refused.reason == "DEADLINE_PASSED"
+    assert refused.message.endswith("the task goes on. Watch it by its id.")
+
+
 async def test_the_callers_deadline_leaves_the_task_running(
     running: Running, worker: Worker, almost_late: float
 ) -> None:
@@ -199,6 +208,7 @@ async def test_the_callers_deadline_leaves_the_task_running(
     refused = await refusal(call)
     assert refused.code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert refused.reason == "DEADLINE_PASSED"
+    assert "again with the same request id" in refused.message
     found = await task_of(running, refused.metadata["taskId"])
     assert found.state == task_pb2.TASK_STATE_RUNNING
     assert found.attempt == held.attempt

@@ -24,7 +24,7 @@ def contracts() -> None:
     "--python-out",
     type=_FOLDER,
     metavar="DIR",
-    help="Write generated Python modules and their stubs too, for handlers and callers.",
+    help="Write Python modules too: messages with their types (.pyi), and callers' gRPC stubs.",
 )
 def build(directory: Path, out: Path, python_out: Path | None) -> None:
     """Compile every .proto below DIRECTORY into one descriptor set.

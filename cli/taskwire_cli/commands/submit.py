@@ -127,18 +127,19 @@ def _input(client: Client, type: str, json: str, files: tuple[tuple[str, str], .
     try:
         message = client.input_message(type, text_of(json))
     except UnknownName:
-        raise Stop(_unknown_type(type, [each.name for each in client.types()])) from None
+        known = [each.name for each in client.types()]
+        raise Stop(_unknown_type(type, known, client.target)) from None
     except ValueError as error:
         raise Stop(f"the JSON is not the input of {type}: {error}") from None
     put_files(message, files)
     return message
 
 
-def _unknown_type(type: str, known: list[str]) -> str:
+def _unknown_type(type: str, known: list[str], target: str) -> str:
     near = [name for name in known if name.endswith(f"/{type.rpartition('/')[2]}")]
     near += difflib.get_close_matches(type, known, n=3, cutoff=0.85)
     hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "see: taskwire types"
-    return f"the server has no task type {type}; {hint}"
+    return f"the server at {target} has no task type {type}; {hint}"
 
 
 def _check_outputs(client: Client, type: str, outputs: tuple[tuple[str, str], ...]) -> None:

@@ -101,7 +101,8 @@ class _Lines:
             with self._schema:
                 message = self._client.input_message(request.type, json.dumps(payload))
         except UnknownName:
-            raise ValueError(f"the server has no task type {request.type}") from None
+            where = self._client.target
+            raise ValueError(f"the server at {where} has no task type {request.type}") from None
         request.input.type_url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
         request.input.value = message.SerializeToString()
         return request

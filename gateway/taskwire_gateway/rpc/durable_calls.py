@@ -126,7 +126,7 @@ class DurableCalls:
             call.trailers.append((TASK_ID, to_text(task.id)))
             if not request.request_id:
                 await call.context.send_initial_metadata(((TASK_ID, to_text(task.id)),))
-            return await self._ended(slot, task, call)
+            return await self._ended(slot, task, call, attachable=bool(request.request_id))
 
     @asynccontextmanager
     async def _attached(
@@ -151,7 +151,7 @@ class DurableCalls:
     ) -> Accepted:
         return await self._submitting.submit(request, owner=owner, task_id=task_id, input_path="")
 
-    async def _ended(self, slot: Slot, task: Task, call: Call) -> Task:
+    async def _ended(self, slot: Slot, task: Task, call: Call, *, attachable: bool) -> Task:
         if task.state.terminal:
             return task
         left = call.time_left_s()
@@ -163,7 +163,7 @@ class DurableCalls:
             error.metadata["taskId"] = to_text(task.id)
             raise
         if ended is None:
-            raise _deadline_passed(task.id)
+            raise _deadline_passed(task.id, attachable=attachable)
         return ended
 
     def _answer(self, task: Task) -> bytes:
@@ -219,11 +219,12 @@ def _with_task_id(status: status_pb2.Status, task_id: bytes) -> status_pb2.Statu
     return status
 
 
-def _deadline_passed(task_id: bytes) -> RequestError:
+def _deadline_passed(task_id: bytes, *, attachable: bool) -> RequestError:
+    # Without a request id another call is another task.
+    ways = "Call again with the same request id, or watch it" if attachable else "Watch it"
     return RequestError(
         "DEADLINE_PASSED",
-        "Your deadline passed before the task ended; the task goes on. Call again with the same"
-        " request id, or watch it by its id.",
+        f"Your deadline passed before the task ended; the task goes on. {ways} by its id.",
         code=Code.DEADLINE_EXCEEDED,
         metadata={"taskId": to_text(task_id)},
     )
