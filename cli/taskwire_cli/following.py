@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 
 from taskwire.client import Client
-from taskwire.v1 import task_pb2
+from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.exits import Exit, Stop
+from taskwire_cli.interruptions import Interruptions
 from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.live import Screen
 
@@ -29,7 +30,7 @@ def follow(client: Client, id: str, *, after_version: int = 0, as_json: bool) ->
 
 def _print_json(client: Client, id: str, after_version: int) -> task_pb2.Task | None:
     last = None
-    for event in client.watch(id, after_version=after_version, on_interruption=_tell):
+    for event in _events(client, id, after_version, Interruptions()):
         if event.WhichOneof("kind") == "task":
             last = event.task
             print_json({"task": message_json(event.task, client.schema)}, one_line=True)
@@ -41,9 +42,7 @@ def _print_json(client: Client, id: str, after_version: int) -> task_pb2.Task | 
 def _show(client: Client, id: str, after_version: int) -> task_pb2.Task | None:
     last = None
     with Screen() as screen:
-        for event in client.watch(
-            id, after_version=after_version, on_interruption=screen.interrupted
-        ):
+        for event in _events(client, id, after_version, Interruptions(screen.say)):
             match event.WhichOneof("kind"):
                 case "task":
                     last = event.task
@@ -55,5 +54,8 @@ def _show(client: Client, id: str, after_version: int) -> task_pb2.Task | None:
     return last
 
 
-def _tell(problem: str) -> None:
-    print(f"taskwire: the watch was interrupted ({problem}); resuming", file=sys.stderr)
+def _events(
+    client: Client, id: str, after_version: int, interruptions: Interruptions
+) -> Iterator[task_service_pb2.WatchTaskResponse]:
+    note = interruptions.note
+    return interruptions.over(client.watch(id, after_version=after_version, on_interruption=note))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
 from rich.text import Text
@@ -10,6 +9,7 @@ from rich.text import Text
 from taskwire.client import Client
 from taskwire.v1 import task_pb2, task_service_pb2
 from taskwire_cli.exits import Exit
+from taskwire_cli.interruptions import Interruptions
 from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.live import about
 from taskwire_cli.tables import clock_text, console, on_one_line, progress_text, state_text
@@ -21,10 +21,11 @@ _STATE_WIDTH = 11
 
 def follow_many(client: Client, ids: Sequence[str], text: str, *, as_json: bool) -> Exit:
     """What the command answers once all of `ids` have ended: whether all have SUCCEEDED."""
-    events = client.watch_tasks(ids, filter=text, on_interruption=_tell)
+    interruptions = Interruptions()
+    events = client.watch_tasks(ids, filter=text, on_interruption=interruptions.note)
     show = _Json(client) if as_json else _Lines(client)
     ends = dict.fromkeys(map(str.lower, ids), task_pb2.TASK_STATE_UNSPECIFIED)
-    for event in _noted(events, ends):
+    for event in _noted(interruptions.over(events), ends):
         show.event(event)
     succeeded = all(state == task_pb2.TASK_STATE_SUCCEEDED for state in ends.values())
     return Exit.OK if succeeded else Exit.TASK_FAILED
@@ -89,7 +90,3 @@ class _Lines:
 
     def _say(self, line: str, style: str = "") -> None:
         self._console.print(Text(on_one_line(line), style=style))
-
-
-def _tell(problem: str) -> None:
-    print(f"taskwire: the watch was interrupted ({problem}); resuming", file=sys.stderr)

@@ -76,9 +76,9 @@ class Screen:
             self._say(f"          {pending_text(reason)}")
         self._waits_for = reason
 
-    def interrupted(self, problem: str) -> None:
-        """A line that says why nothing moves."""
-        self._say(f"          interrupted ({problem}); resuming", style="dim")
+    def say(self, line: str) -> None:
+        """A line about the watch itself, such as why nothing moves."""
+        self._say(f"          {line}", style="dim")
 
     def _say(self, line: str, style: str = "") -> None:
         # As text: what other programs say may look like rich's markup.

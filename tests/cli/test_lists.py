@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
+
 from tests.cli.conftest import DIVIDE, Taskwire
 
 
@@ -51,6 +53,22 @@ def test_a_list_in_json_has_a_line_for_each_task(taskwire: Taskwire) -> None:
 def test_a_list_of_nothing_says_so(taskwire: Taskwire) -> None:
     answer = taskwire("list", "labels.mark = nobody-has-it")
     assert (answer.code, answer.out) == (0, "No task matches.\n")
+
+
+@pytest.mark.parametrize(
+    ("filter", "told"),
+    [
+        ("type = Export", ["The server has no type Export; see: taskwire types"]),
+        ('state = FAILED AND queue="mial"', ["The server has no queue mial; see: taskwire queues"]),
+        (f"type = {DIVIDE} AND labels.mark = nobody-has-it", []),
+        ("labels.type = Export", []),
+    ],
+)
+def test_a_list_of_nothing_says_which_names_there_are_not(
+    taskwire: Taskwire, filter: str, told: list[str]
+) -> None:
+    answer = taskwire("list", filter)
+    assert (answer.code, answer.out.splitlines()) == (0, ["No task matches.", *told])
 
 
 def test_a_filter_that_is_none_is_one_line_with_its_position(taskwire: Taskwire) -> None:

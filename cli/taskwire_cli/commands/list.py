@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from itertools import islice
 
 import click
 
+from taskwire.client import Client
 from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.list_tables import tasks_table
 from taskwire_cli.tables import show
 
 _LIMIT = 50
+_NAMED = re.compile(r"""(?<![\w.])(type|queue)\s*=\s*["']?([^\s"'()]+)""")
 
 
 @click.command()
@@ -69,7 +73,22 @@ def list(  # noqa: A001  # What a person types.
         tasks = [*islice(found, None if most is None else most + 1)]
         if not tasks:
             print("No task matches." if filter else "There are no tasks.")
+            for each in _unknown(client, filter):
+                print(each)
             return
         show(tasks_table(tasks[:most]))
         if most is not None and len(tasks) > most:
             print(f"There are more than these {most}: see --limit and --all, or `taskwire count`.")
+
+
+def _unknown(client: Client, filter: str) -> Iterator[str]:
+    """A line for each type and queue that `filter` names and the server does not know."""
+    for field, name in dict.fromkeys(_NAMED.findall(filter)):
+        if name not in _known(client, field):
+            yield f"The server has no {field} {name}; see: taskwire {field}s"
+
+
+def _known(client: Client, field: str) -> set[str]:
+    if field == "type":
+        return {each.name for each in client.types()}
+    return {each.name for each in client.queues.all()}

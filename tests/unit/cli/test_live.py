@@ -143,12 +143,12 @@ def test_a_file_gets_lines_and_no_bar() -> None:
         running = task(RUNNING)
         running.progress.CopyFrom(progress(0.5, 1, 2, "[/nothing]"))
         screen.changed(running, {})
-        screen.interrupted("the server [/went] away")
+        screen.say("interrupted (it [/went] away); waiting for the server")
         screen.waits(task_pb2.PENDING_REASON_NO_WORKER)
     assert "━" not in file.drawn
     assert [line[10:].strip() for line in file.lines] == [
         "RUNNING      attempt 1 of 5",
         "50 %  1 of 2  [/nothing]",
-        "interrupted (the server [/went] away); resuming",
+        "interrupted (it [/went] away); waiting for the server",
         "no live worker runs its type on its queue: start one, or see TASKWIRE_WORKER_QUEUES",
     ]
