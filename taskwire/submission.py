@@ -110,7 +110,7 @@ def submission(
     request = SubmitTaskRequest(
         type=type,
         overrides=overrides,
-        labels=_texts(labels or {}),
+        labels=texts(labels or {}),
         follow_ups=[each.message() for each in follow_ups],
     )
     request.input.CopyFrom(packed(input))
@@ -130,13 +130,7 @@ def packed(message: Message) -> Any:
     Raises:
         TypeError: it is no message.
     """
-    # Bad input is often a dict, whatever the types say.
-    given: object = message
-    if not isinstance(given, Message):
-        raise TypeError(
-            f"a task's input is a protobuf message, not {type(given).__name__}: make it with the"
-            " input's class, or with Client.input_message"
-        )
+    require_message(message)
     return Any(
         type_url=TYPE_URL + message.DESCRIPTOR.full_name,
         value=message.SerializeToString(deterministic=True),
@@ -148,7 +142,25 @@ def as_timedelta(delay: timedelta | float) -> timedelta:
     return delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
 
 
-def _texts(labels: Mapping[str, str]) -> Mapping[str, str]:
+def require_message(given: object) -> None:
+    """Refuse what is no message: bad input is often a dict, whatever the types say.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(given, Message):
+        raise TypeError(
+            f"a task's input is a protobuf message, not {type(given).__name__}: make it with the"
+            " input's class, or with Client.input_message"
+        )
+
+
+def texts(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """`labels`, whose keys and values are texts.
+
+    Raises:
+        TypeError: one is none.
+    """
     for key, value in labels.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"labels are texts: write {str(key)!r}: {str(value)!r}")

@@ -205,10 +205,7 @@ async def serve_until_stopped(
     else:
         log.info("keeping")
     await stop.asked.wait()
-    log.info(
-        "draining, Ctrl-C again ends it now",
-        extra={"grace_s": settings.drain_grace.total_seconds()},
-    )
+    log.info("draining", extra={"grace_s": settings.drain_grace.total_seconds()})
     drain = asyncio.create_task(_drain(gateway, settings, also_drain))
     hurried = asyncio.create_task(stop.hurried.wait())
     await asyncio.wait({drain, hurried}, return_when=asyncio.FIRST_COMPLETED)

@@ -23,7 +23,7 @@ from taskwire.client.many_tasks import ManyTasks
 from taskwire.client.one_stream import SILENT_INTERVALS, Stream
 from taskwire.client.task_lists import TaskLists
 from taskwire.client.watching import TERMINAL_STATES, Event, Watch
-from taskwire.submission import FollowUp, as_timedelta, submission
+from taskwire.submission import FollowUp, as_timedelta, require_message, submission, texts
 from taskwire.v1 import options_pb2, task_pb2, task_service_pb2
 
 Response = TypeVar("Response", bound=Message)
@@ -203,9 +203,12 @@ class Client(EndedTasks, ManyTasks, TaskLists):
 
         Raises:
             CallFailed: with the code and reason that the handler raised, among others.
+            TypeError: `request` is no message, or a label is no text.
         """
+        require_message(request)
         metadata = [("taskwire-request-id", request_id or str(uuid.uuid4()))]
-        metadata += [("taskwire-label", f"{key}={value}") for key, value in (labels or {}).items()]
+        pairs = texts(labels or {}).items()
+        metadata += [("taskwire-label", f"{key}={value}") for key, value in pairs]
         if delay is not None:
             metadata.append(("taskwire-delay", f"{as_timedelta(delay).total_seconds():.6f}s"))
         method: grpc.UnaryUnaryMultiCallable[Message, Response] = self.channel.unary_unary(

@@ -59,7 +59,7 @@ def test_tasks_survive_kill_9_and_a_watch_sees_their_end(
 
 def test_sigterm_ends_it_in_order(killable_embedded: EmbeddedServer) -> None:
     assert killable_embedded.stop() == 0
-    assert "draining, Ctrl-C again ends it now" in killable_embedded.output
+    assert "draining" in killable_embedded.output
     assert killable_embedded.output.splitlines()[-1].endswith("stopped")
     assert "Traceback" not in killable_embedded.output
 

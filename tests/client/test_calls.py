@@ -11,7 +11,7 @@ import pytest
 
 from taskwire.client import CallFailed, Client, FollowUp, Unreachable, ended
 from taskwire.client.errors import call_failed
-from taskwire.examples.v1.math_tasks_pb2 import DivideRequest
+from taskwire.examples.v1.math_tasks_pb2 import DivideRequest, DivideResponse
 from taskwire.v1 import task_pb2, task_service_pb2
 from tests.client.scripted_server import ScriptedServer, answers, refuses, task
 from tests.support.processes import free_ports
@@ -63,6 +63,14 @@ def test_a_submission_that_cannot_be_meant_is_refused_in_words(
     follow_up = {"when": "success", "input": DivideRequest(), **said}
     with pytest.raises(kind, match=answer):
         client.submit(DivideRequest(), follow_ups=[FollowUp(**follow_up)])
+
+
+@pytest.mark.parametrize(("request_", "labels"), [({"rows": 1}, None), (DivideRequest(), {"n": 1})])
+def test_a_call_that_cannot_be_meant_is_refused_in_words(
+    client: Client, request_: Any, labels: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"a protobuf message, not dict|labels are texts"):
+        client.call("a.B/C", request_, DivideResponse, labels=labels)
 
 
 def test_an_input_that_is_no_text_is_refused_in_words(client: Client) -> None:

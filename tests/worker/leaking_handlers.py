@@ -35,4 +35,6 @@ def deliberate(request: DivideRequest, context: TaskContext) -> DivideResponse:
         return None  # type: ignore[return-value]  # no result, on purpose
     if request.divisor:
         return DivideResponse(quotient=1)
+    if request.dividend:
+        raise errors.InvalidArgument("Canary owes it.", reason="BAD_RESULT")  # taskwire's own name
     raise errors.InvalidArgument("The divisor is zero.")

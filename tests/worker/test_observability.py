@@ -108,13 +108,15 @@ def test_what_is_tried_again_is_a_warning_until_it_is_not(
 
 
 @pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("dividend", [0, 1], ids=["an error", "one with a reason of taskwire's"])
 def test_a_handler_s_own_error_is_an_answer(
-    town: Town, instruments: Instruments, logged: Lines
+    town: Town, instruments: Instruments, logged: Lines, dividend: int
 ) -> None:
-    town.ended(town.submit(DIVIDE, DivideRequest(), queue="math"))
+    town.ended(town.submit(DIVIDE, DivideRequest(dividend=dividend), queue="math"))
     eventually(lambda: read(instruments.registry).sum("taskwire_worker_attempts_ended_total"))
     eventually(lambda: logged.failures, what="it is logged")
     assert {level for level, _ in logged.failures} == {"INFO"}
+    assert "Canary" not in logged.text
     assert instruments.exceptions.total == 0
 
 

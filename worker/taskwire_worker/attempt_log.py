@@ -12,7 +12,7 @@ import time
 from taskwire_admin.instruments import Instruments
 from taskwire_admin.occurrence import ERROR, WARNING, Occurrence
 from taskwire_core.caught import Caught, Frame
-from taskwire_core.failure import Failure
+from taskwire_core.failure import TASKWIRE_DOMAIN, Failure
 from taskwire_core.ids import to_text
 from taskwire_core.lifecycle import Event, State
 from taskwire_core.recovery import Settlement
@@ -104,7 +104,11 @@ def _unexpected(outcome: Outcome, handler: Handler) -> Caught | None:
     match outcome:
         case Failed(caught=Caught() as caught):
             return caught
-        case Failed(failure) if failure.reason in ("BAD_RESULT", "INPUT_UNREADABLE"):
+        # A handler may name its own errors so as well: their texts are its callers'.
+        case Failed(failure) if failure.domain == TASKWIRE_DOMAIN and failure.reason in (
+            "BAD_RESULT",
+            "INPUT_UNREADABLE",
+        ):
             return Caught(failure.reason, failure.message, (_place_of(handler),))
         case Died():
             text = "The process that ran the attempt, and no other, ended while it ran."

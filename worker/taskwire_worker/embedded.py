@@ -130,7 +130,7 @@ class EmbeddedWorker:
         A handler that still runs then loses its task: the process must end soon after.
         """
         if running := len(self._crew.held.running()):
-            _LOG.info("tasks still run", extra={"running": running})
+            _LOG.info("tasks still run, Ctrl-C again ends them now", extra={"running": running})
         self._crew.drain(grace_s)
         self._crew.finish(_SETTLE_TIMEOUT_S)
         self._bell.close(1.0)

@@ -84,15 +84,13 @@ class Intake:
     def _free_threads(self, queue: str) -> int:
         now = time.monotonic()
         held = self._held
-        if queue in self._never_ahead:
-            return max(0, self._slots - held.total)
         return may_claim(
             slots=self._slots,
             held=held.total,
             waiting=held.waiting,
             queue_held=held.on_queue(queue),
             queue_waiting=held.waiting_on_queue(queue),
-            queue_rate=self._rate(queue).per_second(now),
+            queue_rate=0.0 if queue in self._never_ahead else self._rate(queue).per_second(now),
             total_rate=self._total_rate.per_second(now),
             queues=max(1, len(self._rates)),
         )

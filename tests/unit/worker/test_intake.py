@@ -82,14 +82,6 @@ def test_a_queue_of_tasks_that_begin_at_most_once_has_no_look_ahead(careful: Int
     assert careful.free("r") > 4
 
 
-def test_a_queue_of_such_tasks_has_no_share_of_slots_that_others_keep_from_it(
-    careful: Intake, office: Office
-) -> None:
-    for message in careful.claim(office.messages(5, "r"))[:4]:
-        office.begin(message)
-    assert careful.free("q") == 0
-
-
 def test_a_queue_that_such_a_task_was_moved_to_has_no_look_ahead_from_then_on(
     careful: Intake, office: Office
 ) -> None:
