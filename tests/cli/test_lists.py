@@ -9,6 +9,9 @@ import pytest
 
 from tests.cli.conftest import DIVIDE, Taskwire
 
+NO_EXPORT = "The server has no type Export; see: taskwire types"
+NO_MIAL = "The server has no queue mial; see: taskwire queues"
+
 
 def divided(taskwire: Taskwire, mark: str, divisor: int = 2) -> str:
     """The id of a task that has ended, with the label `mark`."""
@@ -58,10 +61,14 @@ def test_a_list_of_nothing_says_so(taskwire: Taskwire) -> None:
 @pytest.mark.parametrize(
     ("filter", "told"),
     [
-        ("type = Export", ["The server has no type Export; see: taskwire types"]),
-        ('state = FAILED AND queue="mial"', ["The server has no queue mial; see: taskwire queues"]),
+        ("type = Export", [NO_EXPORT]),
+        ('state = FAILED AND queue="mial"', [NO_MIAL]),
         (f"type = {DIVIDE} AND labels.mark = nobody-has-it", []),
         ("labels.type = Export", []),
+        ("labels.my-type = Export", []),
+        ('labels.note = "queue = mails"', []),
+        ("type != Export AND labels.mark = nobody-has-it", []),
+        ("type = Export OR queue = mial", [NO_EXPORT, NO_MIAL]),
     ],
 )
 def test_a_list_of_nothing_says_which_names_there_are_not(

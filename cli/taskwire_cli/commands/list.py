@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,9 +12,10 @@ from taskwire_cli.connection import address_option, connected, json_option
 from taskwire_cli.json_form import message_json, print_json
 from taskwire_cli.list_tables import tasks_table
 from taskwire_cli.tables import show
+from taskwire_core.errors import InvalidRequest
+from taskwire_core.filters import And, Field, Filter, Operator, Or, Term
 
 _LIMIT = 50
-_NAMED = re.compile(r"""(?<![\w.])(type|queue)\s*=\s*["']?([^\s"'()]+)""")
 
 
 @click.command()
@@ -83,9 +83,26 @@ def list(  # noqa: A001  # What a person types.
 
 def _unknown(client: Client, filter: str) -> Iterator[str]:
     """A line for each type and queue that `filter` names and the server does not know."""
-    for field, name in dict.fromkeys(_NAMED.findall(filter)):
+    # Imported here: only a list of nothing has a use for the parser.
+    from taskwire_core.filters.parsing import parse
+
+    try:
+        named = dict.fromkeys(_named(parse(filter)))
+    except InvalidRequest:  # A newer server takes filters that this version does not know.
+        return
+    for field, name in named:
         if name not in _known(client, field):
             yield f"The server has no {field} {name}; see: taskwire {field}s"
+
+
+def _named(filter_: Filter) -> Iterator[tuple[str, str]]:
+    """The field and the name of each type and queue that a task may have to match."""
+    match filter_:
+        case Term(Field.TYPE | Field.QUEUE, Operator.EQUAL, str(name)):
+            yield filter_.field, name
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from _named(part)
 
 
 def _known(client: Client, field: str) -> set[str]:
