@@ -24,16 +24,19 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
 
-WAITED_EXIT_CODES_HELP = """\b
+_FIRST_CODES = """\b
 Exit codes:
   0  all went well, and a task that was waited for has SUCCEEDED
   1  that task ended otherwise: FAILED, CANCELLED or EXPIRED
   2  the command line, a file or a setting is wrong; nothing was done
-  3  the server answered with an error, or --output could not write the result
-  4  no server answered"""
-"""Those of a command that waits for a task without a --timeout."""
+  3  the server answered with an error"""
 
-EXIT_CODES_HELP = f"""{WAITED_EXIT_CODES_HELP}
+WAITED_EXIT_CODES_HELP = f"""{_FIRST_CODES}
+  4  no server answered"""
+"""Those of a command that waits for a task and has neither --timeout nor --output."""
+
+EXIT_CODES_HELP = f"""{_FIRST_CODES}, or --output could not write the result
+  4  no server answered
   5  the task had not ended when --timeout was over"""
 
 

@@ -21,8 +21,12 @@ _PRIORITIES = {
 _OPTIONS = (
     click.option("--priority", type=click.Choice(list(_PRIORITIES)), help="Within its queue."),
     click.option("--queue", help="Another queue than its type's."),
-    click.option("--max-attempts", type=int, help="So many attempts, the first one included."),
-    click.option("--attempt-timeout", type=Duration(), help="For each attempt, such as 30s."),
+    click.option("--max-attempts", type=int, help="The most attempts, the first one included."),
+    click.option(
+        "--attempt-timeout",
+        type=Duration(),
+        help="The longest that one attempt may take, such as 30s.",
+    ),
     click.option(
         "--total-timeout", type=Duration(), help="From when it is due to its end, such as 2h."
     ),

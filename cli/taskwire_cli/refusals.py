@@ -5,6 +5,8 @@ Apart from exits.py, since the client loads gRPC, which `taskwire worker` has no
 
 from __future__ import annotations
 
+import grpc
+
 from taskwire.client import CallFailed, ClientError, Unreachable
 from taskwire_cli.exits import Exit, Stop
 
@@ -12,9 +14,12 @@ from taskwire_cli.exits import Exit, Stop
 def stop_for(error: ClientError, target: str) -> Stop:
     """The line and exit code for what a server at `target` answered, or did not."""
     if isinstance(error, Unreachable) and not error.reason:
+        # What a call says whose time was over names the address itself.
+        silent = error.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        what = error.message if silent else f"no taskwire answers at {target} ({error.message})"
         return Stop(
-            f"no taskwire answers at {target} ({error.message}); start one with `taskwire dev`,"
-            " or name another address with --address or TASKWIRE_LISTEN",
+            f"{what}; start one with `taskwire dev`, or name another address with --address or"
+            " TASKWIRE_LISTEN",
             Exit.UNREACHABLE,
         )
     if isinstance(error, CallFailed):

@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from stat import S_ISDIR
 
 import click
 
@@ -100,15 +101,24 @@ def check_writable(name: str) -> None:
     """
     path = Path(name)
     try:
-        place = path if path.exists() else path.parent
-        if path.is_dir():
+        found = _stat(path)
+        if found is not None and S_ISDIR(found.st_mode):
             raise click.UsageError(f"cannot write {path}: it is a folder")
-        if not place.exists():
+        place = path.parent if found is None else path
+        if _stat(place) is None:
             raise click.UsageError(f"cannot write {path}: there is no folder {place}")
         if not os.access(place, os.W_OK):
             raise click.UsageError(f"cannot write {path}: you may not write to {place}")
     except OSError as error:  # It is in a folder that one may not enter, or its name is too long.
         raise click.UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None when there is nothing; Path.exists() says so, since Python 3.14, of any OSError."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def write_file(name: str, data: bytes) -> None:

@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 
 import click
+import grpc
 import pytest
+from google.rpc import status_pb2
 
+from taskwire.client import Unreachable
+from taskwire.client.errors import unanswered
 from taskwire_cli.main import cli
+from taskwire_cli.refusals import stop_for
 from taskwire_core.settings import PREFIX, Settings
 from tests.cli.conftest import Taskwire
 from tests.support.embedded import EmbeddedServer, environment, run_command
@@ -58,6 +63,13 @@ def test_an_exit_code_of_a_timeout_is_that_of_a_command_with_one(
 ) -> None:
     text = bare(command, "--help").out
     assert ("\n    5  " in text) == ("--timeout DURATION" in text)
+
+
+@pytest.mark.parametrize("command", ["watch", "retry", "submit"])
+def test_an_output_that_fails_is_told_by_a_command_with_one(bare: Taskwire, command: str) -> None:
+    text = bare(command, "--help").out
+    assert "\n    3  the server answered with an error" in text
+    assert ("--output could not write" in text) == ("--output FIELD=FILE" in text)
 
 
 def test_every_example_goes_on_after_a_backslash_only(bare: Taskwire) -> None:
@@ -116,6 +128,15 @@ def test_no_server_is_exit_code_4(bare: Taskwire, arguments: list[str]) -> None:
     answer = bare(*arguments, "--address", f"127.0.0.1:{port}")
     assert answer.code == 4
     assert "start one with `taskwire dev`" in answer.line
+
+
+def test_a_call_that_is_not_answered_is_told_once() -> None:
+    silence = unanswered(0.4, "127.0.0.1:1")
+    status = status_pb2.Status(code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0])
+    error = Unreachable(grpc.StatusCode.DEADLINE_EXCEEDED, silence, status)
+    stop = stop_for(error, "127.0.0.1:1")
+    assert stop.code == 4
+    assert str(stop).startswith("nobody answered at 127.0.0.1:1 within 0.4 s; start one with ")
 
 
 def test_the_address_may_be_given(bare: Taskwire, embedded: EmbeddedServer) -> None:

@@ -73,6 +73,12 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
         check_writable(str(tmp_path / ("x" * 300)))
 
 
+def test_a_file_is_no_folder_to_write_into(tmp_path: Path) -> None:
+    (tmp_path / "picture").write_bytes(b"")
+    with pytest.raises(click.UsageError, match="Not a directory"):
+        check_writable(str(tmp_path / "picture" / "x.png"))
+
+
 def test_standard_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xd8"), encoding="utf-8"))
     with pytest.raises(click.UsageError, match="standard input is not text in UTF-8"):
