@@ -59,6 +59,13 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # The reader, such as `head`, has enough. click would end with 1: a task has failed.
+            return Exit.OK
+
 
 _HELP = f"""Durable background tasks that are ordinary gRPC methods.
 
@@ -87,7 +94,13 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the script `taskwire`."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        print(end="", flush=True)
+    except BrokenPipeError:
+        # Python would try once more at its exit, complain, and answer 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -110,10 +123,6 @@ def run(arguments: list[str]) -> int:
         return _end(str(stop), stop.code, stop.listed)
     except StoreUnavailable as error:
         return _end(f"the database does not answer: {error}; {error.advice}", Exit.USAGE)
-    except BrokenPipeError:
-        # The reader, such as `head`, has enough. Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
     except Exception as error:
         if (refused := _refused(error)) is None:
             raise

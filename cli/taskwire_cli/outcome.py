@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import click
@@ -40,12 +41,14 @@ def _writable(
 
 
 def print_task(task: task_pb2.Task, schema: Schema, *, as_json: bool) -> None:
-    """The task for people, or with `as_json` for programs."""
+    """The task for people, or with `as_json` for programs; that nobody reads it is no error."""
     shown = message_json(task, schema)
-    if as_json:
-        print_json(shown)
-    else:
-        show(task_table(task, shown))
+    # What the command has still to do, its files and its exit code, does not depend on a reader.
+    with suppress(BrokenPipeError):
+        if as_json:
+            print_json(shown)
+        else:
+            show(task_table(task, shown))
 
 
 def write_outputs(task: task_pb2.Task, outputs: Sequence[tuple[str, str]], schema: Schema) -> None:

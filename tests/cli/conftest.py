@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from taskwire_cli.main import run
 from tests.support.embedded import EmbeddedServer
@@ -86,3 +88,10 @@ def refusal(bare: Taskwire, monkeypatch: pytest.MonkeyPatch) -> Refusal:
         return answer.line
 
     return refused
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    file = tmp_path / "picture.jpg"
+    Image.radial_gradient("L").resize((1600, 1200)).convert("RGB").save(file)
+    return file

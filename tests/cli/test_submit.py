@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,13 +13,6 @@ from PIL import Image
 
 from taskwire_cli.exits import Exit, Stop
 from tests.cli.conftest import DIVIDE, FLAKY, SLEEP, THUMBNAIL, Taskwire
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    file = tmp_path / "picture.jpg"
-    Image.radial_gradient("L").resize((1600, 1200)).convert("RGB").save(file)
-    return file
 
 
 def test_a_task_is_waited_for_and_shown_to_people(taskwire: Taskwire) -> None:
@@ -221,6 +211,14 @@ def test_a_time_that_has_passed_is_told(taskwire: Taskwire) -> None:
     assert taskwire(*submit, ahead).err == ""
 
 
+def test_a_time_that_has_passed_is_told_only_of_a_new_task(taskwire: Taskwire) -> None:
+    submit = ("submit", DIVIDE, '{"divisor": 1}', "--at", "2026-01-01T00:00Z")
+    assert taskwire(*submit, "--validate-only").err == ""
+    again = (*submit, "--request-id", str(uuid.uuid4()))
+    assert taskwire(*again).err != ""
+    assert taskwire(*again).err == ""
+
+
 def test_a_file_for_no_bytes_field_is_refused(taskwire: Taskwire, picture: Path) -> None:
     answer = taskwire("submit", THUMBNAIL, "--field-file", f"imag={picture}")
     assert answer.code == 2
@@ -269,24 +267,6 @@ def test_an_outcome_is_shown_before_its_file_is_written(
     assert answer.code == 3
     assert "SUCCEEDED" in answer.out
     assert "No space left" in answer.line
-
-
-def test_a_file_is_written_although_nobody_reads_what_is_shown(
-    taskwire: Taskwire, picture: Path, tmp_path: Path
-) -> None:
-    def unread(*arguments: str) -> int:
-        reader, stdout = os.pipe()
-        os.close(reader)
-        command = [sys.executable, "-m", "taskwire_cli", *arguments]
-        with open(stdout, "wb") as pipe:
-            return subprocess.run(command, stdout=pipe, check=False).returncode
-
-    files = ("--field-file", f"image={picture}")
-    task = taskwire("submit", THUMBNAIL, *files, "--wait", "--json").json["id"]
-    submitted, got = tmp_path / "submitted", tmp_path / "got"
-    assert unread("submit", THUMBNAIL, *files, "--output", f"image={submitted}") == 0
-    assert unread("get", task, "--output", f"image={got}") == 0
-    assert submitted.read_bytes() == got.read_bytes() != b""
 
 
 def test_get_says_that_there_is_no_result_to_write(taskwire: Taskwire, tmp_path: Path) -> None:

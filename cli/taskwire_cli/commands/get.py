@@ -43,9 +43,7 @@ def get(
         raise click.UsageError("--view basic reads no result that --output could write")
     with connected(address) as client:
         task = client.get(id, _VIEWS[view])
-        try:
-            print_task(task, client.schema, as_json=as_json)
-        finally:  # Also when nobody reads what is printed.
-            write_outputs(task, output, client.schema)
+        print_task(task, client.schema, as_json=as_json)
+        write_outputs(task, output, client.schema)
         if output and not task.HasField("result"):
             raise Stop("there is no result that --output could write", Exit.REFUSED)

@@ -107,19 +107,16 @@ def submit(
         message = _input(client, type, json, files)
         _check_outputs(client, type, output)
         answer = _send(client, type, message, **options)
-        _tell_if_past(options["schedule_time"])
+        _tell_if_past(options["schedule_time"], answer)
         if not (waits or watch or output):
             _show(client, answer, as_json=as_json)
             return Exit.OK
         if watch:
-            task = _watched(client, answer, as_json=as_json)
+            task = _watched(client, answer, as_json=as_json, to_its_end=bool(output))
         else:
             task = client.wait(answer.task.id, timeout.total_seconds() if timeout else None)
-        try:
-            if not watch:
-                print_task(task, client.schema, as_json=as_json)
-        finally:  # Also when nobody reads what is printed.
-            write_outputs(task, output, client.schema)
+            print_task(task, client.schema, as_json=as_json)
+        write_outputs(task, output, client.schema)
         return exit_code(task)
 
 
@@ -182,8 +179,11 @@ def _send(
     )
 
 
-def _tell_if_past(schedule_time: datetime | None) -> None:
-    if schedule_time is not None and schedule_time < datetime.now(UTC):
+def _tell_if_past(
+    schedule_time: datetime | None, answer: task_service_pb2.SubmitTaskResponse
+) -> None:
+    created = answer.disposition == task_service_pb2.SubmitTaskResponse.DISPOSITION_CREATED
+    if created and schedule_time is not None and schedule_time < datetime.now(UTC):
         print("taskwire: that time has passed; the task is due now", file=sys.stderr)
 
 
@@ -198,11 +198,21 @@ def _show(client: Client, answer: task_service_pb2.SubmitTaskResponse, *, as_jso
 
 
 def _watched(
-    client: Client, answer: task_service_pb2.SubmitTaskResponse, *, as_json: bool
+    client: Client,
+    answer: task_service_pb2.SubmitTaskResponse,
+    *,
+    as_json: bool,
+    to_its_end: bool,
 ) -> task_pb2.Task:
-    if not as_json:
-        print(_submitted(answer), flush=True)
-    return follow(client, answer.task.id, as_json=as_json)
+    """The task as it ended, with `to_its_end` also when nobody reads any more."""
+    try:
+        if not as_json:
+            print(_submitted(answer), flush=True)
+        return follow(client, answer.task.id, as_json=as_json)
+    except BrokenPipeError:
+        if not to_its_end:
+            raise
+        return client.wait(answer.task.id)
 
 
 def _submitted(answer: task_service_pb2.SubmitTaskResponse) -> str:
