@@ -14,7 +14,16 @@ from typing import cast
 import pytest
 
 from taskwire_worker.child import _Child
-from taskwire_worker.control import Drain, Ended, FromChild, Go, Observed, Renewed, Unclaimed
+from taskwire_worker.control import (
+    Drain,
+    Ended,
+    FromChild,
+    Go,
+    Observed,
+    Renewed,
+    ToChild,
+    Unclaimed,
+)
 from taskwire_worker.crew import Crew
 from taskwire_worker.hands import Hands
 from taskwire_worker.lease import RenewedLease
@@ -73,15 +82,20 @@ def heard_by_the_supervisor(pipe: Connection) -> list[FromChild]:
     return heard
 
 
-def test_a_process_that_drains_hears_and_reports() -> None:
-    crew = DrainingCrew()
+def drained(crew: DrainingCrew, *messages: ToChild) -> list[FromChild]:
+    """What the process says that is told to drain, and then this."""
     ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
     with ours, theirs, ThreadPoolExecutor(1) as others:
         supervisor = others.submit(heard_by_the_supervisor, ours)
-        ours.send(Drain(20))
-        ours.send(Renewed(0.0, ((b"task", 2),)))
+        for message in (Drain(20), *messages):
+            ours.send(message)
         child_of(crew, theirs).work()
-        heard = supervisor.result(20)
+        return supervisor.result(20)
+
+
+def test_a_process_that_drains_hears_and_reports() -> None:
+    crew = DrainingCrew()
+    heard = drained(crew, Renewed(0.0, ((b"task", 2),)))
 
     assert crew.cancelled == [(b"task", 2)]
     assert Unclaimed(3) in heard
@@ -90,14 +104,7 @@ def test_a_process_that_drains_hears_and_reports() -> None:
 
 def test_a_process_that_drains_does_not_begin_to_work() -> None:
     crew = DrainingCrew()
-    ours, theirs = (Connection(end.detach()) for end in socket.socketpair())
-    with ours, theirs, ThreadPoolExecutor(1) as others:
-        supervisor = others.submit(heard_by_the_supervisor, ours)
-        ours.send(Drain(20))
-        ours.send(Go(0.0))
-        ours.send(Renewed(0.0, ((b"task", 2),)))
-        child_of(crew, theirs).work()
-        supervisor.result(20)
+    drained(crew, Go(0.0), Renewed(0.0, ((b"task", 2),)))
 
     assert not crew.started
 
